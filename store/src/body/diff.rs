@@ -1,0 +1,224 @@
+//! What changed between two texts: first by lines, then by words where lines were replaced.
+//!
+//! The result depends on the two texts alone. Work is bounded by their size and by the number of differences;
+//! beyond that number a stretch is replaced whole.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::wire::utf16_len;
+
+/// The number of differing lines beyond which a stretch is replaced whole.
+const LINES_MAX: usize = 2_000;
+
+/// The number of differing words beyond which a stretch is replaced whole.
+const WORDS_MAX: usize = 400;
+
+/// A stretch of the old text, in UTF-16 code units, and what stands there in the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hunk<'a> {
+    pub at: usize,
+    pub deleted: usize,
+    pub inserted: &'a str,
+}
+
+/// Returns what turns `old` into `new`, from left to right, none touching the next.
+pub(super) fn hunks<'a>(old: &str, new: &'a str) -> Vec<Hunk<'a>> {
+    let mut found = Found { old, new, units: 0, bytes: 0, hunks: Vec::new() };
+    found.compare(0..old.len(), 0..new.len(), Grain::Line);
+    found.hunks
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grain {
+    Line,
+    Word,
+}
+
+struct Found<'o, 'n> {
+    old: &'o str,
+    new: &'n str,
+    /// How many units the first `bytes` bytes of the old text have.
+    units: usize,
+    bytes: usize,
+    hunks: Vec<Hunk<'n>>,
+}
+
+impl Found<'_, '_> {
+    fn compare(&mut self, old: Range<usize>, new: Range<usize>, grain: Grain) {
+        let (old, new) = match grain {
+            Grain::Line => self.trim_lines(old, new),
+            Grain::Word => (old, new),
+        };
+        if old.is_empty() || new.is_empty() {
+            return self.replace(old, new);
+        }
+        let (old_text, new_text) = (&self.old[old.clone()], &self.new[new.clone()]);
+        let (old_parts, new_parts) = (parts(old_text, grain), parts(new_text, grain));
+        let max = if grain == Grain::Line { LINES_MAX } else { WORDS_MAX };
+        let same = same_runs(&old_parts, &new_parts, max);
+        let (old_at, new_at) = (offsets(old.start, &old_parts), offsets(new.start, &new_parts));
+        let (mut i, mut j) = (0, 0);
+        for run in same.into_iter().flatten().chain([Run { old: old_parts.len(), new: new_parts.len(), len: 0 }]) {
+            let (old_gap, new_gap) = (old_at[i]..old_at[run.old], new_at[j]..new_at[run.new]);
+            match grain {
+                Grain::Line => self.compare(old_gap, new_gap, Grain::Word),
+                Grain::Word => {
+                    let (old_gap, new_gap) = self.trim(old_gap, new_gap);
+                    self.replace(old_gap, new_gap);
+                }
+            }
+            (i, j) = (run.old + run.len, run.new + run.len);
+        }
+    }
+
+    /// Takes away what both begin and end with.
+    fn trim(&self, old: Range<usize>, new: Range<usize>) -> (Range<usize>, Range<usize>) {
+        let (a, b) = (&self.old[old.clone()], &self.new[new.clone()]);
+        let front = common_front(a, b);
+        let back = common_back(&a[front..], &b[front..]);
+        (old.start + front..old.end - back, new.start + front..new.end - back)
+    }
+
+    /// Takes away the lines that both begin and end with.
+    fn trim_lines(&self, old: Range<usize>, new: Range<usize>) -> (Range<usize>, Range<usize>) {
+        let (a, b) = (&self.old[old.clone()], &self.new[new.clone()]);
+        let front = a[..common_front(a, b)].rfind('\n').map_or(0, |at| at + 1);
+        let (a, b) = (&a[front..], &b[front..]);
+        let same = &a[a.len() - common_back(a, b)..];
+        let back = same.find('\n').map_or(0, |at| same.len() - at - 1);
+        (old.start + front..old.end - back, new.start + front..new.end - back)
+    }
+
+    fn replace(&mut self, old: Range<usize>, new: Range<usize>) {
+        if old.is_empty() && new.is_empty() {
+            return;
+        }
+        let at = self.units + utf16_len(&self.old[self.bytes..old.start]);
+        let deleted = utf16_len(&self.old[old.clone()]);
+        (self.units, self.bytes) = (at + deleted, old.end);
+        self.hunks.push(Hunk { at, deleted, inserted: &self.new[new] });
+    }
+}
+
+fn common_front(a: &str, b: &str) -> usize {
+    let same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    (0..=same).rev().find(|&at| a.is_char_boundary(at) && b.is_char_boundary(at)).unwrap_or(0)
+}
+
+fn common_back(a: &str, b: &str) -> usize {
+    let same = a.bytes().rev().zip(b.bytes().rev()).take_while(|(x, y)| x == y).count();
+    let whole = |at: usize| a.is_char_boundary(a.len() - at) && b.is_char_boundary(b.len() - at);
+    (0..=same).rev().find(|&at| whole(at)).unwrap_or(0)
+}
+
+fn parts(text: &str, grain: Grain) -> Vec<&str> {
+    match grain {
+        Grain::Line => text.split_inclusive('\n').collect(),
+        Grain::Word => words(text),
+    }
+}
+
+/// Divides a text into words and single other characters; scripts without spaces count by character.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut in_word = false;
+    for (at, c) in text.char_indices() {
+        let part_of_word = c.is_alphanumeric() && c < '\u{2e80}';
+        if at > start && !(in_word && part_of_word) {
+            words.push(&text[start..at]);
+            start = at;
+        }
+        in_word = part_of_word;
+    }
+    if start < text.len() {
+        words.push(&text[start..]);
+    }
+    words
+}
+
+/// Returns where each part begins, and where the last one ends.
+fn offsets(start: usize, parts: &[&str]) -> Vec<usize> {
+    let ends = parts.iter().scan(start, |at, part| {
+        *at += part.len();
+        Some(*at)
+    });
+    std::iter::once(start).chain(ends).collect()
+}
+
+/// Parts that stand in both texts.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    old: usize,
+    new: usize,
+    len: usize,
+}
+
+/// Finds a shortest script by Myers' greedy algorithm; `None` if it has more than `max` steps.
+fn same_runs(old: &[&str], new: &[&str], max: usize) -> Option<Vec<Run>> {
+    let (old, new) = number(old, new);
+    if old.len().abs_diff(new.len()) > max {
+        return None;
+    }
+    // `reach[d][(k + d) / 2]` is how far diagonal k, of -d, -d + 2 … d, gets into the old text with d steps.
+    let mut reach: Vec<Vec<usize>> = Vec::new();
+    for d in 0..=max.min(old.len() + new.len()) {
+        let mut row = Vec::with_capacity(d + 1);
+        for turn in 0..=d {
+            let x = start(reach.last(), d, turn);
+            // Above the start of the old text or beyond the end of the new one there is nothing.
+            let y = (x + d).wrapping_sub(2 * turn);
+            let same = match (old.get(x..), new.get(y..)) {
+                (Some(a), Some(b)) => a.iter().zip(b).take_while(|(a, b)| a == b).count(),
+                _ => 0,
+            };
+            row.push(x + same);
+            if x + same == old.len() && y.wrapping_add(same) == new.len() {
+                reach.push(row);
+                return Some(walk_back(&reach, turn));
+            }
+        }
+        reach.push(row);
+    }
+    None
+}
+
+/// Returns where diagonal `turn` of round `d` begins in the old text: one insertion or deletion after round `d - 1`.
+fn start(last: Option<&Vec<usize>>, d: usize, turn: usize) -> usize {
+    let Some(last) = last else { return 0 };
+    let inserted = last.get(turn).copied();
+    let deleted = turn.checked_sub(1).map(|turn| last[turn] + 1);
+    debug_assert!(last.len() == d);
+    inserted.max(deleted).unwrap_or(0)
+}
+
+fn walk_back(reach: &[Vec<usize>], mut turn: usize) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for d in (0..reach.len()).rev() {
+        let last = d.checked_sub(1).map(|d| &reach[d]);
+        let (from, to) = (start(last, d, turn), reach[d][turn]);
+        if to > from {
+            runs.push(Run { old: from, new: from + d - 2 * turn, len: to - from });
+        }
+        let inserted = last.and_then(|last| last.get(turn).copied());
+        if inserted != Some(from) {
+            turn = turn.saturating_sub(1);
+        }
+    }
+    runs.reverse();
+    runs
+}
+
+/// Gives equal parts equal numbers.
+fn number<'a>(old: &[&'a str], new: &[&'a str]) -> (Vec<usize>, Vec<usize>) {
+    let mut numbers: HashMap<&'a str, usize> = HashMap::new();
+    let mut of = |parts: &[&'a str]| -> Vec<usize> {
+        let number = |part: &&'a str| {
+            let next = numbers.len();
+            *numbers.entry(part).or_insert(next)
+        };
+        parts.iter().map(number).collect()
+    };
+    (of(old), of(new))
+}

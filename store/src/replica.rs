@@ -1,0 +1,279 @@
+//! A replica: every transaction that changes it. One function here is one atomic step; a group nests several as
+//! savepoints of one commit, so that many waiting writers share one fsync.
+
+use crate::chain::{origin_of, verify};
+use crate::draft::Draft;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::id::{LogId, OpId, OpRef, Origin, OwnerId, Seq};
+use crate::page::{Entry, Stretch};
+use crate::read::Reads;
+use crate::sqlite::{self, log, meta};
+use crate::writer::{Writer, emptied};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A position in another replica's log, trusted only while that log's id and rolling hash are what is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Cursor {
+    /// Whose log.
+    pub log_id: LogId,
+    /// The position of the last op that was taken.
+    pub position: u64,
+    /// The rolling hash of that log up to the position.
+    #[serde(with = "hex::serde")]
+    pub roll: [u8; 32],
+}
+
+/// One SQLite file, open for writing. Everything blocks; it lives on one thread.
+pub struct Replica {
+    path: PathBuf,
+    writer: Writer,
+}
+
+/// What an action wrote.
+#[derive(Debug, Clone)]
+pub struct Written<T> {
+    /// What the action answers.
+    pub answer: T,
+    /// Its ops; none if nothing had to be written.
+    pub ops: Vec<OpRef>,
+    /// The position of the log's last op.
+    pub position: u64,
+}
+
+/// What taking in a page did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ingested {
+    /// Ops that are new here.
+    pub added: u64,
+    /// Ops that were here already.
+    pub known: u64,
+    /// Nodes that the page hid.
+    pub nodes_hidden: u64,
+    /// The position of the log's last op.
+    pub head: u64,
+    /// Set if ops of our own origin came that are not ours: what is written from now on has this origin.
+    pub new_origin: Option<Origin>,
+}
+
+impl Replica {
+    /// Opens the replica at `path`, creating it if there is no such file. The caller sees to it that no other process
+    /// writes to the file.
+    pub fn open(path: &Path, env: Arc<dyn Env>) -> Result<Self> {
+        let db = sqlite::open_writer(path)?;
+        let mut writer = Writer::open(db, env)?;
+        crate::verify::upgrade_rules(&mut writer)?;
+        Ok(Self { path: path.to_owned(), writer })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The origin of what is written from now on.
+    pub fn origin(&self) -> Origin {
+        self.writer.key.origin()
+    }
+
+    /// Names this file's log.
+    pub fn log_id(&self) -> LogId {
+        self.writer.log_id
+    }
+
+    /// Opens a connection that only reads.
+    pub fn reads(&self) -> Result<Reads> {
+        Reads::open(&self.path)
+    }
+
+    /// Whose data this is, if it has been said.
+    pub fn owner(&self) -> Result<Option<OwnerId>> {
+        Ok(meta::get::<[u8; 16]>(&self.writer.db, "owner")?.map(OwnerId::from_bytes))
+    }
+
+    /// Says whose data this is. No op, id or link changes.
+    pub fn set_owner(&mut self, owner: OwnerId) -> Result<()> {
+        meta::put(&self.writer.db, "owner", owner.as_bytes())
+    }
+
+    /// Runs several steps in one transaction with one fsync. An error means that the commit failed and that nothing of
+    /// the group happened.
+    pub fn group<R>(&mut self, run: impl FnOnce(&mut Group<'_>) -> R) -> Result<R> {
+        self.writer.db.execute_batch("BEGIN IMMEDIATE")?;
+        let answer = run(&mut Group { writer: &mut self.writer });
+        let commit = |writer: &mut Writer| {
+            writer.close_stretch()?;
+            Ok(writer.db.execute_batch("COMMIT")?)
+        };
+        match commit(&mut self.writer) {
+            Ok(()) => Ok(answer),
+            Err(error) => {
+                self.roll_back()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<()> {
+        if !self.writer.db.is_autocommit() {
+            self.writer.db.execute_batch("ROLLBACK")?;
+        }
+        self.writer.reload()
+    }
+}
+
+/// Steps that share one commit.
+pub struct Group<'a> {
+    writer: &'a mut Writer,
+}
+
+impl Group<'_> {
+    /// Runs one action. If it fails, nothing of it stays, and the other steps of the group are unharmed.
+    pub fn write<T, E: From<Error>>(
+        &mut self,
+        action: impl FnOnce(&mut Draft<'_>) -> Result<T, E>,
+    ) -> Result<Written<T>, E> {
+        self.step(|writer| {
+            let mut draft = Draft::new(writer);
+            let answer = action(&mut draft)?;
+            let ops = draft.finish()?;
+            writer.flush()?;
+            Ok(Written { answer, ops, position: writer.head.unsigned_abs() })
+        })
+    }
+
+    /// Takes in a page: all or nothing, and nothing twice. The cursor is stored with it.
+    pub fn ingest(&mut self, stretches: &[Stretch], cursor: Option<&Cursor>) -> Result<Ingested> {
+        self.step(|writer| {
+            let mut report = Ingested::default();
+            writer.close_stretch()?;
+            writer.hidden_by_merge = 0;
+            let mut signed = BTreeMap::new();
+            for stretch in stretches {
+                take_stretch(writer, stretch, &mut report, &mut signed)?;
+            }
+            check_signatures(writer, &signed)?;
+            writer.flush()?;
+            if let Some(cursor) = cursor {
+                put_cursor(writer, cursor)?;
+            }
+            (report.head, report.nodes_hidden) = (writer.head.unsigned_abs(), writer.hidden_by_merge);
+            Ok(report)
+        })
+    }
+
+    /// Remembers or forgets a fact of the daemon's, such as which hub it knows.
+    pub fn set_fact(&mut self, key: &str, value: Option<&str>) -> Result<()> {
+        let key = format!("fact/{key}");
+        match value {
+            Some(value) => meta::put(&self.writer.db, &key, value),
+            None => meta::remove(&self.writer.db, &key),
+        }
+    }
+
+    /// Says whose data this is. No op, id or link changes.
+    pub fn set_owner(&mut self, owner: OwnerId) -> Result<()> {
+        meta::put(&self.writer.db, "owner", owner.as_bytes())
+    }
+
+    /// Forgets how far another log was read: the next pull goes by vector alone.
+    pub fn forget_cursor(&mut self) -> Result<()> {
+        meta::remove(&self.writer.db, "cursor")
+    }
+
+    fn step<T, E: From<Error>>(&mut self, run: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
+        if self.writer.db.is_autocommit() {
+            return Err(Error::GroupLost.into());
+        }
+        self.writer.db.execute_batch("SAVEPOINT step").map_err(Error::from)?;
+        let answer = run(self.writer);
+        if answer.is_ok() {
+            self.writer.db.execute_batch("RELEASE step").map_err(Error::from)?;
+        } else if !self.writer.db.is_autocommit() {
+            self.writer.db.execute_batch("ROLLBACK TO step; RELEASE step").map_err(Error::from)?;
+            self.writer.reload()?;
+        }
+        answer
+    }
+}
+
+fn put_cursor(writer: &Writer, cursor: &Cursor) -> Result<()> {
+    let mut packed = Vec::with_capacity(56);
+    packed.extend_from_slice(cursor.log_id.as_bytes());
+    packed.extend_from_slice(&cursor.position.to_be_bytes());
+    packed.extend_from_slice(&cursor.roll);
+    meta::put(&writer.db, "cursor", packed)
+}
+
+/// Per chain that a page extends, the last op with its signature.
+type Signed = BTreeMap<i64, (Origin, Seq, OpId, [u8; 64])>;
+
+fn take_stretch(writer: &mut Writer, stretch: &Stretch, report: &mut Ingested, signed: &mut Signed) -> Result<()> {
+    let mut new = 0;
+    for entry in &stretch.entries {
+        if take_entry(writer, entry, report)? {
+            new += 1;
+        }
+    }
+    report.added += new;
+    report.known += stretch.entries.len() as u64 - new;
+    let (Some(last), true) = (stretch.entries.last(), new > 0) else { return Ok(()) };
+    writer.end_stretch(stretch.signature)?;
+    if let Some((_, chain)) = writer.branches().find(last.op.origin, last.op.seq, |id| *id == last.id)? {
+        signed.insert(chain.id, (last.op.origin, last.op.seq, last.id, stretch.signature));
+    }
+    Ok(())
+}
+
+/// Appends an op unless it is here; supplies values that it lacked. Returns whether it is new.
+fn take_entry(writer: &mut Writer, entry: &Entry, report: &mut Ingested) -> Result<bool> {
+    let Entry { op, id } = entry;
+    if let Some((pos, _)) = writer.branches().find(op.origin, op.seq, |found| found == id)? {
+        supply(writer, pos, entry)?;
+        return Ok(false);
+    }
+    if op.key.is_some_and(|key| origin_of(&key) != op.origin) {
+        return Err(Error::WrongKey { origin: op.origin });
+    }
+    if op.origin == writer.key.origin() {
+        report.new_origin = Some(writer.draw_origin()?);
+    }
+    writer.append(op.clone(), *id)?;
+    Ok(true)
+}
+
+/// Puts values back that came without their bytes and without an erase.
+fn supply(writer: &mut Writer, pos: i64, entry: &Entry) -> Result<()> {
+    let missing = log::missing(&writer.db, pos)?;
+    let supplied =
+        |index: &u32| entry.op.changes.get(*index as usize).is_some_and(|change| change.value.here().is_some());
+    if missing.is_empty() || !missing.iter().all(supplied) {
+        return Ok(());
+    }
+    let mut op = entry.op.clone();
+    for index in log::erased(&writer.db, &op.reference(&entry.id))? {
+        op.erase(index as usize);
+    }
+    let was_held = log::is_held(&writer.db, pos)?;
+    log::replace(&writer.db, pos, &op.pack(), emptied(&op))?;
+    for index in missing {
+        log::found(&writer.db, pos, index)?;
+    }
+    if !was_held && let Err(why) = op.read() {
+        log::hold(&writer.db, pos, &why.to_string())?;
+    }
+    writer.derive_all(&op)
+}
+
+/// Checks the last signature of each chain: it covers all before it.
+fn check_signatures(writer: &Writer, signed: &Signed) -> Result<()> {
+    for (origin, seq, id, signature) in signed.values() {
+        let key = writer.branches().origin(*origin)?.map(|row| row.key);
+        if !key.is_some_and(|key| verify(&key, id, signature)) {
+            return Err(Error::BadSignature { origin: *origin, seq: *seq });
+        }
+    }
+    Ok(())
+}

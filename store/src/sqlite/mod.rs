@@ -1,0 +1,71 @@
+//! The file: connections, settings, and the only SQL of the crate, a file per group of tables.
+
+pub mod derived;
+pub mod log;
+pub mod meta;
+pub mod migrate;
+pub mod state;
+
+use crate::error::{Error, Result};
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 128;
+/// How long a connection waits for another's lock before it fails.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Opens the writer's connection, creating the file (readable by its owner only) and its tables where they lack.
+pub fn open_writer(path: &Path) -> Result<Connection> {
+    create_private(path)?;
+    let mut db =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    migrate::check(&db, path)?;
+    db.pragma_update(None, "journal_mode", "wal")?;
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "temp_store", "memory")?;
+    db.pragma_update(None, "cache_size", -16_384)?;
+    db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    migrate::run(&mut db, path)?;
+    Ok(db)
+}
+
+/// Opens a connection that can only read.
+pub fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "cache_size", -4_096)?;
+    migrate::check(&db, path)?;
+    Ok(db)
+}
+
+fn create_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    opened.map(drop).map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+/// Copies the file, as it stands at one moment, into a new one that only its owner can read.
+pub fn copy_into(from: &Path, to: &Path) -> Result<()> {
+    let db = open_reader(from)?;
+    create_private(to)?;
+    let name = to.to_str().ok_or_else(|| Error::Io {
+        path: to.to_owned(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "the name of a backup must be UTF-8"),
+    })?;
+    db.execute("VACUUM INTO ?1", [name])?;
+    Ok(())
+}
+
+/// Lets SQLite check a copy.
+pub fn check_copy(path: &Path) -> Result<()> {
+    let db = open_reader(path)?;
+    let found: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(Error::BadBackup(found)) }
+}
