@@ -65,10 +65,25 @@ CREATE TABLE touch (
     PRIMARY KEY (node, pos)
 ) STRICT, WITHOUT ROWID;
 
+-- The ops of each action that needed several: what undo takes back together.
+CREATE TABLE grouped (
+    id  BLOB NOT NULL,
+    pos INTEGER NOT NULL,
+    PRIMARY KEY (id, pos)
+) STRICT, WITHOUT ROWID;
+
 -- Ops that this version cannot read: kept, relayed, without effect.
 CREATE TABLE held (
     pos    INTEGER PRIMARY KEY,
     reason TEXT NOT NULL
+) STRICT;
+
+-- Ops that took effect later than they came (held at first, or a value was missing), in the order in which they did, and
+-- where the log ended then: who had read the log up to there and not further has not read them.
+CREATE TABLE late (
+    number INTEGER PRIMARY KEY,
+    pos    INTEGER NOT NULL UNIQUE,
+    since  INTEGER NOT NULL
 ) STRICT;
 
 -- Ops that are named but not here yet, with the node to derive again once they are.
@@ -121,12 +136,17 @@ CREATE TABLE node (
     attention  TEXT,
     project    BLOB,
     owner      BLOB,
-    tail       INTEGER NOT NULL, -- the last eight hex digits of the id, for short ids
+    tail       INTEGER NOT NULL, -- the last eight hex digits of the id, backwards, for short ids
     hidden     INTEGER NOT NULL,
-    conflicted INTEGER NOT NULL
+    conflicted INTEGER NOT NULL,
+    -- What lists are ordered by: the day to do it, and the first day on which it is due; '~' is after every day.
+    do_key     TEXT NOT NULL AS (coalesce(do_date, '~')) VIRTUAL,
+    due_key    TEXT NOT NULL AS (coalesce(min(coalesce(do_date, late_on), coalesce(late_on, do_date)), '~')) VIRTUAL
 ) STRICT;
-CREATE INDEX node_list ON node (kind, status, do_date, id) WHERE hidden = 0;
-CREATE INDEX node_project ON node (project, kind, status) WHERE project IS NOT NULL;
+CREATE INDEX node_state ON node (kind, status, do_key, id) WHERE hidden = 0;
+CREATE INDEX node_kind ON node (kind, do_key, id) WHERE hidden = 0;
+CREATE INDEX node_due ON node (kind, due_key, status) WHERE hidden = 0 AND due_key < '~';
+CREATE INDEX node_project ON node (project, kind, do_key, id) WHERE hidden = 0 AND project IS NOT NULL;
 CREATE INDEX node_owner ON node (owner) WHERE owner IS NOT NULL;
 CREATE INDEX node_conflicted ON node (id) WHERE conflicted = 1;
 CREATE INDEX node_tail ON node (tail);
@@ -182,5 +202,6 @@ CREATE TABLE imported (
     node     BLOB NOT NULL,
     text     BLOB NOT NULL,  -- SHA-256 of the imported text
     versions BLOB NOT NULL,  -- positions of those edits in the log
+    merged   TEXT,           -- the text itself, where it was merged into another, so that no edits make it up
     PRIMARY KEY (vault, path)
 ) STRICT, WITHOUT ROWID;

@@ -3,19 +3,16 @@
 //! all their ops again. Both ways give the same state: that is tested as a law, and by `verify`.
 
 use crate::body::Document;
+use crate::derive::{Moment, Ordered, from_log, read, readable};
 use crate::error::Result;
 use crate::field::{DELETED, Field, Value};
 use crate::id::{Generation, NodeId, OpId, OpRef};
-use crate::merge::{Body, Merged, Rank, Register, Write, note_latest};
+use crate::merge::{Body, Merged, Rank, Write, note_latest};
 use crate::op::{Change, ChangeRef, Op, Touch};
-use crate::sqlite::{log, state};
+use crate::sqlite::{held, log, state};
 use crate::writer::{Writer, emptied};
-use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An update with the rank of its op: the order in which a body is rebuilt.
-type Ordered = BTreeMap<(OpRef, u32), Vec<u8>>;
 
 impl Writer {
     /// Applies the op at `pos`.
@@ -25,11 +22,61 @@ impl Writer {
         for node in log::arrived(&self.db, &reference)? {
             self.derive(node)?;
         }
+        let changes = op.read();
+        let erases = match &changes {
+            Ok(changes) => self.note_erases(pos, reference, (0u32..).zip(changes)),
+            Err(_) => self.note_erases(pos, reference, op.framed().iter().map(|(index, change)| (*index, change))),
+        }?;
         self.note_missing(pos, op, &reference)?;
-        match op.read() {
-            Err(why) => log::hold(&self.db, pos, &why.to_string()),
-            Ok(changes) => self.take_effect(pos, Rank { stamp: op.stamp, op: reference }, changes),
+        // An op that erases or repeats may have lost values of its own just now.
+        let changes =
+            if erases { read(&self.db, pos, &self.content(pos)?)? } else { readable(&self.db, pos, op, changes)? };
+        match changes {
+            Err(why) => self.hold(pos, op, &why),
+            Ok(changes) => self.take_effect(Rank { stamp: op.stamp, op: reference }, changes),
         }
+    }
+
+    /// Takes away what the op erases, and what of it repeats something erased, whichever comes first. That follows from
+    /// frames alone, so it is done for held ops, too. Returns whether there is anything of the kind.
+    fn note_erases<'a>(
+        &mut self,
+        pos: i64,
+        op: OpRef,
+        changes: impl Iterator<Item = (u32, &'a Change)>,
+    ) -> Result<bool> {
+        let mut any = false;
+        let mut targets = Vec::new();
+        for (index, change) in changes {
+            for repeated in change.repeats() {
+                any = true;
+                log::insert_repeat(&self.db, repeated, pos, index)?;
+                if log::erased(&self.db, &repeated.op)?.contains(&repeated.index) {
+                    targets.push(ChangeRef { op, index });
+                }
+            }
+            any |= !change.erases().is_empty();
+            targets.extend_from_slice(change.erases());
+        }
+        self.erase(targets)?;
+        Ok(any)
+    }
+
+    /// Keeps an op without effect. What its sets name is waited for: what supersedes them supersedes that, too.
+    fn hold(&mut self, pos: i64, op: &Op, why: &str) -> Result<()> {
+        held::hold(&self.db, pos, why)?;
+        op.registers().into_iter().try_for_each(|(node, _, bases)| self.await_ops(node, &bases))
+    }
+
+    /// Notes ops that are named and not here, so that the node is derived again when they come. While the state is made
+    /// anew, what stands further on in the log has not come yet.
+    fn await_ops(&mut self, node: NodeId, named: &[OpRef]) -> Result<()> {
+        for op in named {
+            if self.branches().locate(op)?.is_none_or(|(pos, _)| pos > self.head) {
+                log::await_op(&self.db, op, node)?;
+            }
+        }
+        Ok(())
     }
 
     /// Which nodes the op is on, and what of it they need when they are derived again.
@@ -55,9 +102,8 @@ impl Writer {
         Ok(())
     }
 
-    fn take_effect(&mut self, pos: i64, own: Rank, changes: Vec<Change>) -> Result<()> {
+    fn take_effect(&mut self, own: Rank, changes: Vec<Change>) -> Result<()> {
         for (index, change) in (0u32..).zip(changes) {
-            self.note_repeats(pos, own.op, index, &change)?;
             match change {
                 Change::Set { node, field, bases, seen, value, .. } => {
                     self.merge(node, field, Write { own, index, bases, seen, value })?;
@@ -69,32 +115,15 @@ impl Writer {
                 Change::Edit { node, generation, update, .. } => {
                     self.edit(node, generation, own.op, update.as_deref())?;
                 }
-                Change::Erase { targets } => {
-                    for target in targets {
-                        self.erase(target)?;
-                    }
-                }
+                Change::Erase { .. } => {}
             }
         }
         Ok(())
     }
 
-    /// A value that repeats an erased one is erased with it, whichever comes first.
-    fn note_repeats(&mut self, pos: i64, op: OpRef, index: u32, change: &Change) -> Result<()> {
-        let mut is_erased = false;
-        for repeated in change.repeats() {
-            log::insert_repeat(&self.db, repeated, pos, index)?;
-            is_erased |= log::erased(&self.db, &repeated.op)?.contains(&repeated.index);
-        }
-        if is_erased { self.erase(ChangeRef { op, index }) } else { Ok(()) }
-    }
-
     fn merge(&mut self, node: NodeId, field: Field, write: Write) -> Result<()> {
-        for named in write.bases.iter().chain(&write.seen) {
-            if self.branches().locate(named)?.is_none() {
-                log::await_op(&self.db, named, node)?;
-            }
-        }
+        self.await_ops(node, &write.bases)?;
+        self.await_ops(node, &write.seen)?;
         if field.as_str() != DELETED {
             self.note_on(node, write.own.op)?;
         }
@@ -163,46 +192,56 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes a value's effect and bytes away, here or once it comes, and those of all that repeat it.
-    pub fn erase(&mut self, target: ChangeRef) -> Result<()> {
-        let mut next = vec![target];
+    /// Takes the effect and bytes of values away, here or once they come, and those of all that repeat them.
+    fn erase(&mut self, targets: Vec<ChangeRef>) -> Result<()> {
+        let mut next = targets;
+        let mut erased: BTreeMap<OpRef, Vec<u32>> = BTreeMap::new();
         while let Some(target) = next.pop() {
             if !log::erase(&self.db, &target)? {
                 continue;
             }
             for (pos, index) in log::repeats_of(&self.db, &target)? {
-                next.push(ChangeRef { op: self.reference_at(pos)?, index });
+                next.push(ChangeRef { op: log::reference(&self.db, pos)?, index });
             }
-            if let Some((pos, _)) = self.branches().locate(&target.op)? {
-                log::found(&self.db, pos, target.index)?;
-                self.drop_value(pos, target.index)?;
+            erased.entry(target.op).or_default().push(target.index);
+        }
+        for (op, indexes) in erased {
+            if let Some((pos, _)) = self.branches().locate(&op)? {
+                self.drop_values(pos, &indexes)?;
             }
         }
         Ok(())
     }
 
-    fn reference_at(&self, pos: i64) -> Result<OpRef> {
+    fn content(&self, pos: i64) -> Result<Op> {
         let row = log::row(&self.db, pos)?.ok_or(crate::codec::Malformed("a position beyond the log"))?;
-        let (origin, _) = log::chain_origin(&self.db, row.chain)?;
-        Ok(OpRef::new(origin, row.seq, &row.id))
+        log::content(&self.db, &row)
     }
 
-    fn drop_value(&mut self, pos: i64, index: u32) -> Result<()> {
+    fn drop_values(&mut self, pos: i64, indexes: &[u32]) -> Result<()> {
         let Some(row) = log::row(&self.db, pos)? else { return Ok(()) };
         let mut op = log::content(&self.db, &row)?;
-        let was_held = log::is_held(&self.db, pos)?;
-        if !op.erase(index as usize) {
-            return Ok(());
+        let mut dropped = false;
+        for index in indexes {
+            log::found(&self.db, pos, *index)?;
+            dropped |= op.erase(*index as usize);
         }
-        log::replace(&self.db, pos, &op.pack(), emptied(&op))?;
-        self.reconsider(pos, &op, &row.id, was_held)
+        if dropped {
+            log::replace(&self.db, pos, &op.pack(), emptied(&op))?;
+        }
+        if dropped || log::missing(&self.db, pos)?.is_empty() { self.reconsider(pos, &op, &row.id) } else { Ok(()) }
     }
 
-    /// Applies an op again whose bytes changed: it may have become readable, and its nodes are derived anew.
-    pub fn reconsider(&mut self, pos: i64, op: &Op, id: &OpId, was_held: bool) -> Result<()> {
-        if was_held && op.read().is_ok() {
-            log::release(&self.db, pos)?;
-            return self.apply(pos, op, id).and_then(|()| self.derive_all(op));
+    /// Looks again at an op of which a value was dropped, supplied or found to be erased: it may have become readable,
+    /// and its nodes are derived anew.
+    pub fn reconsider(&mut self, pos: i64, op: &Op, id: &OpId) -> Result<()> {
+        self.known.ops.forget(pos);
+        if held::is_held(&self.db, pos)? {
+            held::release(&self.db, pos)?;
+            self.apply(pos, op, id)?;
+            if !held::is_held(&self.db, pos)? {
+                held::insert_late(&self.db, pos, self.head)?;
+            }
         }
         self.derive_all(op)
     }
@@ -247,7 +286,7 @@ impl Writer {
             open.bodies.iter().filter(|(_, body)| body.rebuild).map(|(generation, _)| *generation).collect();
         if open.derive || !rebuild.is_empty() {
             let wanted = Touch { writes: self.node(node)?.derive, edits: !rebuild.is_empty() };
-            let (registers, mut updates) = from_log(&self.db, node, row, wanted, i64::MAX)?;
+            let (registers, mut updates) = from_log(&self.branches(), node, row, wanted, Moment::NOW)?;
             let open = self.node(node)?;
             if open.derive {
                 open.state.registers = registers;
@@ -299,62 +338,7 @@ impl Writer {
     }
 }
 
-/// All that the log says of a node up to a position: its registers, and per generation its readable updates.
-pub(crate) fn from_log(
-    db: &Connection,
-    node: NodeId,
-    row: i64,
-    wanted: Touch,
-    upto: i64,
-) -> Result<(BTreeMap<Field, Register>, BTreeMap<Generation, Ordered>)> {
-    let mut writes: BTreeMap<Field, Vec<Write>> = BTreeMap::new();
-    let mut updates: BTreeMap<Generation, Ordered> = BTreeMap::new();
-    for pos in state::touching(db, row, wanted)?.into_iter().take_while(|pos| *pos <= upto) {
-        let Some(found) = log::row(db, pos)? else { continue };
-        let op = log::content(db, &found)?;
-        let own = Rank { stamp: op.stamp, op: op.reference(&found.id) };
-        match op.read() {
-            Ok(changes) => collect(node, own, changes, &mut writes, &mut updates),
-            Err(_) => relay(node, own, &op, &mut writes),
-        }
-    }
-    let registers = writes.into_iter().map(|(field, writes)| (field, Register::of(&writes)));
-    Ok((registers.filter(|(_, register)| !register.heads().is_empty()).collect(), updates))
-}
-
 /// SHA-256 of a text; `None` for the empty one.
 pub(crate) fn text_hash(text: &str) -> Option<[u8; 32]> {
     (!text.is_empty()).then(|| Sha256::digest(text.as_bytes()).into())
-}
-
-fn collect(
-    on: NodeId,
-    own: Rank,
-    changes: Vec<Change>,
-    writes: &mut BTreeMap<Field, Vec<Write>>,
-    updates: &mut BTreeMap<Generation, Ordered>,
-) {
-    for (index, change) in (0u32..).zip(changes) {
-        match change {
-            Change::Set { node, field, bases, seen, value, .. } if node == on => {
-                writes.entry(field).or_default().push(Write { own, index, bases, seen, value });
-            }
-            Change::Delete { node, bases, seen } if node == on => {
-                let write = Write { own, index, bases, seen, value: Some(Value::Bool(true)) };
-                writes.entry(Field::known(DELETED)).or_default().push(write);
-            }
-            Change::Edit { node, generation, update: Some(update), .. } if node == on => {
-                updates.entry(generation).or_default().insert((own.op, index), update);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A held op shows nothing; what supersedes it supersedes what it names.
-fn relay(on: NodeId, own: Rank, op: &Op, writes: &mut BTreeMap<Field, Vec<Write>>) {
-    for (node, field, bases) in op.registers().into_iter().filter(|(node, ..)| *node == on) {
-        debug_assert_eq!(node, on);
-        writes.entry(field).or_default().push(Write { own, index: 0, bases, seen: Vec::new(), value: None });
-    }
 }

@@ -20,11 +20,12 @@ mod wire;
 mod write;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use list::{Item, List};
 use piece::Piece;
 use rebuild::Gathered;
-use undo::Removal;
+use undo::{Removal, Sources};
 use wire::{CLOCK_MAX, Id, NUMBER_MAX, Span, Update, normalize, utf16_len};
 use write::Writer;
 
@@ -81,6 +82,15 @@ pub enum Unreadable {
     State,
 }
 
+/// An update that takes another back, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undoing {
+    /// The update.
+    pub update: Vec<u8>,
+    /// Which updates inserted the text that this one inserts again.
+    pub repeats: Vec<usize>,
+}
+
 /// Checks that an update can be read, so that the other functions here heed it.
 ///
 /// # Errors
@@ -94,7 +104,8 @@ pub fn check(update: &[u8]) -> Result<(), Unreadable> {
 #[derive(Debug, Clone)]
 pub struct Document {
     list: List,
-    text: String,
+    /// Made when it is asked for.
+    text: OnceLock<String>,
     leftover: String,
     /// Whether everything found its place, so that another update can be applied without the others.
     settled: bool,
@@ -105,7 +116,7 @@ pub struct Document {
 impl Document {
     /// Returns a document without any update.
     pub fn empty() -> Document {
-        Document { list: List::empty(), text: String::new(), leftover: String::new(), settled: true, blocked: vec![] }
+        Document { list: List::empty(), text: OnceLock::new(), leftover: String::new(), settled: true, blocked: vec![] }
     }
 
     /// Returns the document that [`Document::state`] wrote.
@@ -124,7 +135,7 @@ impl Document {
 
     /// Returns the text that is shown.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.get_or_init(|| self.list.text())
     }
 
     /// Returns the text that found no place in the document; usually none.
@@ -138,7 +149,7 @@ impl Document {
     pub fn apply(&mut self, update: &[u8]) -> bool {
         self.settled = self.settled && Update::decode(update).is_ok_and(|update| self.apply_decoded(&update));
         if self.settled {
-            self.text = self.list.text();
+            self.text.take();
         }
         self.settled
     }
@@ -166,12 +177,12 @@ impl Document {
     ///
     /// The same document, text and client give the same updates. They apply on any document that holds this version.
     pub fn edit(&self, new: &str, client: ClientId, max_bytes: usize) -> Vec<Vec<u8>> {
-        self.write(&diff::hunks(&self.text, new), client, max_bytes)
+        self.write(&diff::hunks(self.text(), new), client, max_bytes)
     }
 
     /// Returns the updates that add `text` at the end, as [`Document::edit`] would.
     pub fn append(&self, text: &str, client: ClientId, max_bytes: usize) -> Vec<Vec<u8>> {
-        let hunk = diff::Hunk { at: utf16_len(&self.text), deleted: 0, inserted: text };
+        let hunk = diff::Hunk { at: utf16_len(self.text()), deleted: 0, inserted: text };
         self.write(&[hunk], client, max_bytes)
     }
 
@@ -181,7 +192,16 @@ impl Document {
     /// `clients` are the client ids with which each of the updates is undone, here and anywhere else; they belong to
     /// one update each. The ids of what is inserted again depend on them and on that update alone, so that undoing it
     /// twice undoes it once. An update that was left out of the document is not undone.
-    pub fn undo(updates: &[&[u8]], clients: &[ClientId], undone: usize, max_bytes: usize) -> Vec<Vec<u8>> {
+    ///
+    /// None of what is returned has more than `max_bytes`, or repeats text of more than `max_sources` updates and the
+    /// one whose character ends behind the last of them.
+    pub fn undo(
+        updates: &[&[u8]],
+        clients: &[ClientId],
+        undone: usize,
+        max_bytes: usize,
+        max_sources: usize,
+    ) -> Vec<Undoing> {
         let gathered = Gathered::from_updates(updates);
         let mut others = Vec::new();
         let mut own = None;
@@ -196,10 +216,9 @@ impl Document {
                 others.push(removal);
             }
         }
-        match own.filter(|_| !gathered.left_out(undone)) {
-            Some((update, removal)) => undo::undo(&gathered.document().list, &update, &removal, &others, max_bytes),
-            None => Vec::new(),
-        }
+        let Some((update, removal)) = own.filter(|_| !gathered.left_out(undone)) else { return Vec::new() };
+        let sources = Sources::of(&removal, gathered.supplied());
+        undo::undo(&gathered.document().list, &update, &removal, &others, &sources, (max_bytes, max_sources))
     }
 
     fn write(&self, hunks: &[diff::Hunk<'_>], client: ClientId, max_bytes: usize) -> Vec<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! Where ops stand: which chain or branch holds an op, and whether one op is behind another on its chain.
 //! What is read from the file is kept per origin until the writer rolls back.
 
+use crate::derive::Kept;
 use crate::error::{Error, Result};
 use crate::id::{OpId, OpRef, Origin, Seq};
 use crate::merge::Chains;
@@ -8,40 +9,50 @@ use crate::sqlite::log::{self, Chain, OriginRow};
 use rusqlite::Connection;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How many origins are remembered before all are forgotten.
 const ORIGINS_KEPT: usize = 4_096;
 
-/// What is known of the chains of the origins met so far.
+/// What is known of the chains of the origins met so far, and of ops that are looked at again and again.
 #[derive(Debug, Default)]
-pub struct Known(RefCell<HashMap<Origin, Option<Rc<OriginRow>>>>);
+pub struct Known {
+    origins: RefCell<HashMap<Origin, Option<Arc<OriginRow>>>>,
+    pub(crate) ops: Kept,
+}
 
 impl Known {
-    /// Forgets an origin whose rows changed.
-    pub fn forget(&self, origin: Origin) {
-        self.0.borrow_mut().remove(&origin);
-    }
-
     /// Forgets everything, after a roll-back.
     pub fn clear(&self) {
-        self.0.borrow_mut().clear();
+        self.origins.borrow_mut().clear();
+        self.ops.clear();
     }
 
-    /// Moves the tip of a chain that is remembered.
+    /// Moves the tip of a chain that is remembered. Nobody may hold the origin's row meanwhile, or it is copied.
     pub fn moved(&self, origin: Origin, chain: i64, seq: Seq, tip: OpId) {
-        if let Some(Some(row)) = self.0.borrow_mut().get_mut(&origin) {
-            for known in Rc::make_mut(row).chains.iter_mut().filter(|known| known.id == chain) {
-                (known.tip_seq, known.tip) = (seq.get(), tip);
-            }
+        if let Some(Some(row)) = self.origins.borrow_mut().get_mut(&origin)
+            && let Ok(at) = row.at(chain)
+        {
+            let known = &mut Arc::make_mut(row).chains[at];
+            (known.tip_seq, known.tip) = (seq.get(), tip);
+        }
+    }
+
+    /// Adds the newest chain of an origin that is remembered; one that was not here is looked up again. Nobody may hold
+    /// the origin's row meanwhile, or it is copied.
+    pub fn began(&self, origin: Origin, chain: Chain) {
+        let mut origins = self.origins.borrow_mut();
+        match origins.get_mut(&origin) {
+            Some(Some(row)) => Arc::make_mut(row).chains.push(chain),
+            _ => drop(origins.remove(&origin)),
         }
     }
 }
 
 /// A view of the chains through one connection.
 pub struct Branches<'a> {
-    db: &'a Connection,
-    known: &'a Known,
+    pub(crate) db: &'a Connection,
+    pub(crate) known: &'a Known,
     failed: RefCell<Option<Error>>,
 }
 
@@ -57,12 +68,12 @@ impl<'a> Branches<'a> {
     }
 
     /// An origin with its chains.
-    pub fn origin(&self, origin: Origin) -> Result<Option<Rc<OriginRow>>> {
-        if let Some(row) = self.known.0.borrow().get(&origin) {
+    pub fn origin(&self, origin: Origin) -> Result<Option<Arc<OriginRow>>> {
+        if let Some(row) = self.known.origins.borrow().get(&origin) {
             return Ok(row.clone());
         }
-        let row = log::origin(self.db, origin)?.map(Rc::new);
-        let mut known = self.known.0.borrow_mut();
+        let row = log::origin(self.db, origin)?.map(Arc::new);
+        let mut known = self.known.origins.borrow_mut();
         if known.len() >= ORIGINS_KEPT {
             known.clear();
         }
@@ -74,6 +85,10 @@ impl<'a> Branches<'a> {
     pub fn find(&self, origin: Origin, seq: Seq, is_it: impl Fn(&OpId) -> bool) -> Result<Option<(i64, Chain)>> {
         let Some(row) = self.origin(origin)? else { return Ok(None) };
         for chain in row.chains.iter().filter(|chain| chain.fork_seq < seq.get() && seq.get() <= chain.tip_seq) {
+            // The tips are known, so that of many branches only one is looked up.
+            if chain.tip_seq == seq.get() && !is_it(&chain.tip) {
+                continue;
+            }
             if let Some((pos, id)) = log::find(self.db, chain.id, seq.get())?
                 && is_it(&id)
             {
@@ -95,7 +110,7 @@ impl<'a> Branches<'a> {
         let mut next = chain.parent.map(|parent| (parent, chain.fork_seq));
         while let Some((id, upto)) = next {
             lineage.push((id, upto));
-            let parent = row.iter().flat_map(|row| &row.chains).find(|known| known.id == id);
+            let parent = row.as_ref().and_then(|row| row.at(id).ok().map(|at| &row.chains[at]));
             next = parent.and_then(|known| known.parent.map(|parent| (parent, known.fork_seq.min(upto))));
         }
         Ok(lineage)
@@ -133,3 +148,6 @@ impl Chains for Branches<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,20 @@ use crate::error::{Error, Result};
 use crate::node::row_hash;
 use crate::read::Reads;
 use crate::sqlite::{self, state};
+use crate::verify::{check_bodies, check_ends};
 use crate::writer::unpack;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many nodes are read at a time.
 const BATCH: usize = 1_024;
+
+/// How many copies this process began: no two of them share an unfinished file, or have one of another's.
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +34,26 @@ pub struct BackupReport {
 }
 
 /// Copies the replica at `from` to a new file at `to`, while it is in use. The copy gets its name only once it was
-/// opened, found whole, and its digest computed from its nodes. An existing file is never replaced.
+/// opened and found whole: its digest computed from its nodes, its texts from its documents. An existing file is never replaced.
 pub fn backup(from: &Path, to: &Path) -> Result<BackupReport> {
     if to.exists() {
-        let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "there is a file of this name already");
-        return Err(Error::Io { path: to.to_owned(), source });
+        return Err(taken(to));
     }
-    let partial = beside(to, ".partial");
-    let cleanup = Partial(partial.clone());
-    cleanup.remove()?;
-    sqlite::copy_into(from, &partial)?;
-    let report = check(&partial)?;
-    settle(&partial, to)?;
+    let number = COPIES.fetch_add(1, Ordering::Relaxed);
+    let partial = beside(to, &format!(".{}-{number}.partial", std::process::id()));
+    if partial.exists() {
+        return Err(taken(&partial));
+    }
+    let partial = Partial(partial);
+    sqlite::copy_into(from, &partial.0)?;
+    let report = check(&partial.0)?;
+    settle(&partial.0, to)?;
     Ok(report)
+}
+
+fn taken(path: &Path) -> Error {
+    let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "there is a file of this name already");
+    Error::Io { path: path.to_owned(), source }
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
@@ -50,17 +64,6 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// An unfinished copy, removed unless it was given its name.
 struct Partial(PathBuf);
-
-impl Partial {
-    fn remove(&self) -> Result<()> {
-        match std::fs::remove_file(&self.0) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Io { path: self.0.clone(), source })
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 impl Drop for Partial {
     fn drop(&mut self) {
@@ -75,7 +78,7 @@ impl Drop for Partial {
     }
 }
 
-/// Opens a copy, lets SQLite check it, and computes its digest from its nodes.
+/// Opens a copy, lets SQLite check it, computes its digest from its nodes, and looks at texts and ends.
 fn check(path: &Path) -> Result<BackupReport> {
     sqlite::check_copy(path)?;
     let reads = Reads::open(path)?;
@@ -89,6 +92,7 @@ fn check(path: &Path) -> Result<BackupReport> {
             after = last.id;
             for row in rows {
                 let state = unpack(&row.state)?;
+                refuse(check_bodies(view.db, &row, &state)?)?;
                 if !crate::flush::is_empty(&state) {
                     digest::add(sums.entry(digest::bucket(row.node)).or_default(), &row_hash(row.node, &state));
                 }
@@ -100,8 +104,14 @@ fn check(path: &Path) -> Result<BackupReport> {
         if computed != view.buckets()? {
             return Err(Error::BadBackup("its digest is not the sum of its nodes".into()));
         }
+        refuse(check_ends(view.db)?)?;
         Ok(BackupReport { ops: view.summary()?.head, nodes, digest: digest::total(&computed), bytes })
     })
+}
+
+/// A copy in which anything is wrong is no backup.
+fn refuse(wrong: Vec<String>) -> Result<()> {
+    wrong.into_iter().next().map_or(Ok(()), |sentence| Err(Error::BadBackup(sentence)))
 }
 
 /// Makes the copy durable and gives it its name.
@@ -111,7 +121,18 @@ fn settle(partial: &Path, to: &Path) -> Result<()> {
         move |source| Error::Io { path, source }
     };
     File::open(partial).and_then(|file| file.sync_all()).map_err(io(partial))?;
-    std::fs::rename(partial, to).map_err(io(to))?;
+    rename_new(partial, to).map_err(io(to))?;
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(io(parent))
+}
+
+/// Renames a file; fails if there is one of the new name, even one that appears just now.
+fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can do that; then a second name does it.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
+        }
+        done => Ok(done?),
+    }
 }

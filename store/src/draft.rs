@@ -1,6 +1,6 @@
 //! What one action writes: the changes it collects, with their bases and what they have seen, and how they become ops.
 
-use crate::apply::from_log;
+use crate::derive::{Moment, from_log};
 use crate::env::random;
 use crate::error::{Error, Result};
 use crate::field::{DELETED, Field, Value};
@@ -10,8 +10,8 @@ use crate::op::{CHANGES_MAX, Change, ChangeRef, OP_BYTES_MAX, Op, Place, Touch};
 use crate::read::View;
 use crate::sqlite::{derived, log, state};
 use crate::text::Importing;
-use crate::version::Version;
 use crate::writer::Writer;
+use std::collections::BTreeSet;
 
 /// An action in the making. Its changes are applied when it ends, all or none.
 pub struct Draft<'a> {
@@ -19,13 +19,15 @@ pub struct Draft<'a> {
     stamp: Stamp,
     group: Option<GroupId>,
     ops: Vec<Vec<Change>>,
+    /// The registers that the last of them writes.
+    registers: BTreeSet<(NodeId, Field)>,
     pub(crate) importing: Option<Importing>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(writer: &'a mut Writer) -> Self {
         let stamp = writer.env.now();
-        Self { writer, stamp, group: None, ops: vec![Vec::new()], importing: None }
+        Self { writer, stamp, group: None, ops: vec![Vec::new()], registers: BTreeSet::new(), importing: None }
     }
 
     /// The author's clock, in the ops of this action.
@@ -41,6 +43,16 @@ impl<'a> Draft<'a> {
     /// A fresh node id.
     pub fn fresh_node(&mut self) -> NodeId {
         NodeId::fresh(self.stamp, random(&*self.writer.env))
+    }
+
+    /// A fresh group id, for an action that takes several commits.
+    pub fn fresh_group(&mut self) -> GroupId {
+        GroupId::from_bytes(random(&*self.writer.env))
+    }
+
+    /// Makes this part of an action that other drafts are part of too: undo takes them back together.
+    pub fn join(&mut self, group: GroupId) {
+        self.group = Some(group);
     }
 
     /// Reads within the same transaction: the state before this action.
@@ -62,6 +74,7 @@ impl<'a> Draft<'a> {
     pub fn split(&mut self) {
         if self.ops.last().is_some_and(|op| !op.is_empty()) {
             self.ops.push(Vec::new());
+            self.registers.clear();
         }
     }
 
@@ -74,7 +87,10 @@ impl<'a> Draft<'a> {
     pub(crate) fn push(&mut self, change: Change) {
         if let Some(op) = self.ops.last_mut() {
             let register = change.register();
-            op.retain(|earlier| register.is_none() || earlier.register() != register);
+            // What an op sets twice it sets to the last of both.
+            if register.as_ref().is_some_and(|register| !self.registers.insert(register.clone())) {
+                op.retain(|earlier| earlier.register() != register);
+            }
             op.push(change);
         }
     }
@@ -99,11 +115,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Sets a register whose value was read at `version`: a value that arrived since stays beside it.
-    pub fn set_read_at(&mut self, node: NodeId, field: &Field, value: Value, version: &Version) -> Result<()> {
+    /// Sets a register whose value was read when the log ended at `position`: a value that arrived since stays beside it.
+    pub fn set_read_at(&mut self, node: NodeId, field: &Field, value: Value, position: u64) -> Result<()> {
         let state = self.writable(node)?;
         let now = state.registers.get(field).cloned().unwrap_or_default();
-        let read = self.register_at(node, field, version)?;
+        let read = self.register_at(node, field, position)?;
         if now.shown().map_or(&Value::Null, |head| &head.value) == &value {
             return Ok(());
         }
@@ -111,14 +127,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn register_at(&self, node: NodeId, field: &Field, version: &Version) -> Result<Register> {
-        if version.log != self.writer.log_id {
-            return Err(Error::UnknownVersion);
-        }
+    fn register_at(&self, node: NodeId, field: &Field, position: u64) -> Result<Register> {
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(Register::default()) };
-        let upto = i64::try_from(version.position).unwrap_or(i64::MAX);
+        let then = Moment { position: i64::try_from(position).unwrap_or(i64::MAX), ..Moment::NOW };
         let wanted = Touch { writes: true, edits: false };
-        let (mut registers, _) = from_log(&self.writer.db, node, row.id, wanted, upto)?;
+        let (mut registers, _) = from_log(&self.writer.branches(), node, row.id, wanted, then)?;
         Ok(registers.remove(field).unwrap_or_default())
     }
 

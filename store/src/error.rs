@@ -93,18 +93,12 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
-    /// The body awaits a choice between copies.
-    #[error("the text of node {0} has a conflict copy")]
-    HasCopy(NodeId),
     /// A backup could not be trusted.
     #[error("the backup does not match what was copied: {0}")]
     BadBackup(String),
     /// SQLite took the whole group back after another step of it failed, for instance because the disk is full.
     #[error("the database took back everything that was being written with this")]
     GroupLost,
-    /// What was to be undone cannot be.
-    #[error("{0}")]
-    CannotUndo(String),
     /// This replica's origin has used up its numbers.
     #[error("origin {0} has used up its numbers")]
     ChainFull(Origin),

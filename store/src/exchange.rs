@@ -9,7 +9,7 @@ use crate::page::{self, PAGE_OPS_MAX, PackedStretch};
 use crate::read::View;
 use crate::replica::Cursor;
 use crate::sqlite::log::{self, LogRow, StretchRow};
-use crate::sqlite::{derived, meta, state};
+use crate::sqlite::{derived, held, meta, state};
 use crate::vector::{Tip, Vector};
 use std::collections::BTreeMap;
 
@@ -240,8 +240,7 @@ impl View<'_> {
     }
 
     fn on_lineage(&self, lineage: &[(i64, u64)], number: u64) -> Result<Option<Tip>> {
-        for (chain, upto) in lineage.iter().filter(|(_, upto)| number <= *upto) {
-            debug_assert!(number <= *upto);
+        for (chain, _) in lineage.iter().filter(|(_, upto)| number <= *upto) {
             if let Some((_, id)) = log::find(self.db, *chain, number)? {
                 return Ok(Seq::new(number).map(|seq| Tip { seq, id }));
             }
@@ -288,7 +287,7 @@ impl View<'_> {
     /// The held ops, with why.
     pub fn held(&self) -> Result<Vec<(OpRef, String)>> {
         let mut held = Vec::new();
-        for (pos, why) in log::held(self.db)? {
+        for (pos, why) in held::held(self.db)? {
             held.extend(self.reference_at(pos)?.map(|op| (op, why)));
         }
         Ok(held)

@@ -24,7 +24,7 @@ fields! {
     STATE = "state";
     /// The day (or minute) on which to do a task; for a recurring one, the first.
     DO_DATE = "do_date";
-    /// The day after which a task is late.
+    /// The day from which on a task is late.
     LATE_ON = "late_on";
     /// `red`, `orange`, `white` or `blue`.
     ATTENTION = "attention";

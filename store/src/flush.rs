@@ -11,15 +11,23 @@ use crate::merge::{Deletion, NodeState, Register};
 use crate::node::{pack, row_hash};
 use crate::sqlite::{derived, state};
 use crate::writer::{OpenNode, Writer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What was found out while the nodes of one flush are judged. It holds for all of it: judging changes nothing of what
+/// it asks about.
+#[derive(Default)]
+struct Judged {
+    /// The open nodes that show an owner, by owner.
+    owned: BTreeMap<NodeId, Vec<NodeId>>,
+    deletions: HashMap<NodeId, Deletion>,
+}
 
 impl Writer {
     /// Writes every changed node to its rows.
     pub fn flush(&mut self) -> Result<()> {
         self.settle_nodes()?;
-        for node in self.to_judge()? {
-            self.judge(node)?;
-        }
+        self.judge_nodes()?;
         let mut sums: BTreeMap<u8, [u8; 32]> = BTreeMap::new();
         for (node, mut open) in std::mem::take(&mut self.nodes) {
             if open.changed {
@@ -29,71 +37,106 @@ impl Writer {
         for (bucket, sum) in sums {
             state::put_bucket(&self.db, bucket, &sum)?;
         }
+        self.known.ops.clear();
         Ok(())
     }
 
-    /// The nodes whose visibility may have changed: those that changed, their owners, and what deleted ones own.
-    fn to_judge(&mut self) -> Result<BTreeSet<NodeId>> {
-        let changed: Vec<NodeId> = self.nodes.iter().filter(|(_, open)| open.changed).map(|(node, _)| *node).collect();
-        let mut judged: BTreeSet<NodeId> = changed.iter().copied().collect();
-        for open in self.nodes.values().filter(|open| open.changed) {
-            judged.extend(open.state.owner());
-            judged.extend(open.before.owner());
+    /// Says anew which nodes are hidden, and which await a choice: those that changed, their owners, and what is owned
+    /// by a node that hides it now and did not, or the other way round.
+    fn judge_nodes(&mut self) -> Result<()> {
+        let mut judged = Judged { owned: self.open_by_owner(), ..Judged::default() };
+        let mut nodes = BTreeSet::new();
+        for (node, open) in self.nodes.iter().filter(|(_, open)| open.changed) {
+            nodes.extend([Some(*node), open.state.owner(), open.before.owner()].into_iter().flatten());
         }
-        for node in judged.clone() {
-            let open = self.node(node)?;
-            let says = |state: &NodeState| state.registers.contains_key(DELETED) || state.owner().is_some();
-            if says(&open.state) || says(&open.before) {
-                judged.extend(self.owned(node)?);
+        for node in nodes.clone() {
+            let before = &self.node(node)?.before;
+            let hid = before.owner().is_none() && before.hidden;
+            if hid != self.hides(node, &mut judged)? {
+                nodes.extend(self.owned_by(node, &judged)?);
             }
         }
-        Ok(judged)
+        nodes.into_iter().try_for_each(|node| self.judge(node, &mut judged))
     }
 
-    fn judge(&mut self, node: NodeId) -> Result<()> {
-        let state = self.peek(node)?;
-        let own = self.deletion(node, &state)?;
-        let owner = state.owner().filter(|owner| *owner != node);
-        let with_owner = match owner {
-            None => false,
-            Some(owner) => {
-                let its = self.peek(owner)?;
-                its.owner().is_none() && self.deletion(owner, &its)? == Deletion::Hidden
-            }
-        };
+    fn judge(&mut self, node: NodeId, judged: &mut Judged) -> Result<()> {
+        let own = self.deletion(node, judged)?;
+        let owner = self.node(node)?.state.owner().filter(|owner| *owner != node);
+        let hidden = own == Deletion::Hidden || owner.map_or(Ok(false), |owner| self.hides(owner, judged))?;
+        let state = self.lent(node)?;
         let branches = self.branches();
-        let conflicted = state.awaits_choice(own, &branches);
+        let conflicted = !hidden && state.awaits_choice(own, &branches);
         branches.finish()?;
-        let hidden = with_owner || own == Deletion::Hidden;
-        let open = self.node(node)?;
-        if (open.state.hidden, open.state.conflicted) != (hidden, conflicted && !hidden) {
-            (open.state.hidden, open.state.conflicted) = (hidden, conflicted && !hidden);
+        if (state.hidden, state.conflicted) != (hidden, conflicted) {
+            let open = self.node(node)?;
+            (open.state.hidden, open.state.conflicted) = (hidden, conflicted);
             open.changed = true;
         }
         Ok(())
     }
 
+    /// Whether a node hides what it owns.
+    fn hides(&self, node: NodeId, judged: &mut Judged) -> Result<bool> {
+        Ok(self.lent(node)?.owner().is_none() && self.deletion(node, judged)? == Deletion::Hidden)
+    }
+
     /// What a node's `deleted` says, with the newest ops on what it owns.
-    pub fn deletion(&self, node: NodeId, state: &NodeState) -> Result<Deletion> {
-        if !state.registers.contains_key(DELETED) {
-            return Ok(Deletion::Alive);
+    fn deletion(&self, node: NodeId, judged: &mut Judged) -> Result<Deletion> {
+        if let Some(known) = judged.deletions.get(&node) {
+            return Ok(*known);
         }
-        let owned = self.latest_on_owned(node, state)?;
-        let branches = self.branches();
-        let deletion = state.deletion(&owned, &branches);
-        branches.finish()?;
+        let state = self.lent(node)?;
+        let deletion = if state.registers.contains_key(DELETED) {
+            let owned = if state.owner().is_none() { self.owned_by(node, judged)? } else { BTreeSet::new() };
+            let latest = self.latest_on(owned)?;
+            let branches = self.branches();
+            let deletion = state.deletion(&latest, &branches);
+            branches.finish()?;
+            deletion
+        } else {
+            Deletion::Alive
+        };
+        judged.deletions.insert(node, deletion);
         Ok(deletion)
     }
 
     /// The newest ops on what a node owns; a node that shows an owner owns nothing.
     pub fn latest_on_owned(&self, node: NodeId, state: &NodeState) -> Result<Vec<OpRef>> {
+        if state.owner().is_some() { Ok(Vec::new()) } else { self.latest_on(self.owned(node)?) }
+    }
+
+    fn latest_on(&self, nodes: BTreeSet<NodeId>) -> Result<Vec<OpRef>> {
         let mut latest = Vec::new();
-        if state.owner().is_none() {
-            for owned in self.owned(node)? {
-                latest.extend(self.peek(owned)?.latest);
-            }
+        for node in nodes {
+            latest.extend_from_slice(&self.lent(node)?.latest);
         }
         Ok(latest)
+    }
+
+    /// The open nodes that show an owner, by owner.
+    fn open_by_owner(&self) -> BTreeMap<NodeId, Vec<NodeId>> {
+        let mut owned: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+        for (node, open) in &self.nodes {
+            if let Some(owner) = open.state.owner() {
+                owned.entry(owner).or_default().push(*node);
+            }
+        }
+        owned
+    }
+
+    /// The nodes that show `owner` as their owner: the stored ones, unless they are open and say otherwise.
+    fn owned_by(&self, owner: NodeId, judged: &Judged) -> Result<BTreeSet<NodeId>> {
+        let still = |node: &NodeId| self.nodes.get(node).is_none_or(|open| open.state.owner() == Some(owner));
+        let stored = state::owned(&self.db, owner)?.into_iter().filter(still);
+        Ok(stored.chain(judged.owned.get(&owner).into_iter().flatten().copied()).collect())
+    }
+
+    /// A node's state as it is now, without a copy of it if the node is open.
+    fn lent(&self, node: NodeId) -> Result<Cow<'_, NodeState>> {
+        match self.nodes.get(&node) {
+            Some(open) => Ok(Cow::Borrowed(&open.state)),
+            None => self.peek(node).map(Cow::Owned),
+        }
     }
 
     fn store(&mut self, node: NodeId, open: &mut OpenNode, sums: &mut BTreeMap<u8, [u8; 32]>) -> Result<()> {

@@ -110,10 +110,10 @@ impl OpId {
     /// What the first op of a chain names as the one before.
     pub const NONE: Self = Self([0; 32]);
 
-    /// The eight bytes that an [`OpRef`] carries.
-    pub fn prefix(&self) -> [u8; 8] {
-        let mut prefix = [0; 8];
-        prefix.copy_from_slice(&self.0[..8]);
+    /// The sixteen bytes that an [`OpRef`] carries.
+    pub fn prefix(&self) -> [u8; 16] {
+        let mut prefix = [0; 16];
+        prefix.copy_from_slice(&self.0[..16]);
         prefix
     }
 }
@@ -228,16 +228,16 @@ impl Stamp {
     }
 }
 
-/// Names an op in 24 bytes or fewer: where it stands, and eight bytes of its hash to tell branches apart.
-/// Two ops that share all three would take 2^64 hashes to make; they would count as one.
+/// Names an op by where it stands and sixteen bytes of its hash, which tell branches apart.
+/// Two ops that share all three cannot be made: not even by their author, who would need about 2^64 hashes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpRef {
     /// Whose chain.
     pub origin: Origin,
     /// The number on it.
     pub seq: Seq,
-    /// The first eight bytes of the op's hash.
-    pub prefix: [u8; 8],
+    /// The first sixteen bytes of the op's hash.
+    pub prefix: [u8; 16],
 }
 
 impl OpRef {
@@ -267,11 +267,12 @@ impl FromStr for OpRef {
             let mut parts = text.split(':');
             let origin = parts.next()?.parse().ok()?;
             let seq = Seq::new(parts.next()?.parse().ok()?)?;
-            let mut prefix = [0; 8];
+            let mut prefix = [0; 16];
             hex::decode_to_slice(parts.next()?, &mut prefix).ok()?;
             parts.next().is_none().then_some(Self { origin, seq, prefix })
         };
-        parse().ok_or_else(|| BadId { text: text.to_owned(), wanted: "an op (origin:number:eight bytes of its hash)" })
+        parse()
+            .ok_or_else(|| BadId { text: text.to_owned(), wanted: "an op (origin:number:sixteen bytes of its hash)" })
     }
 }
 
@@ -284,7 +285,7 @@ mod tests {
     fn every_name_prints_and_parses_back() {
         let origin = Origin::from_bytes([7; 16]);
         assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
-        let op = OpRef { origin, seq: Seq::new(12).unwrap(), prefix: [1; 8] };
+        let op = OpRef { origin, seq: Seq::new(12).unwrap(), prefix: [1; 16] };
         assert_eq!(op.to_string().parse::<OpRef>().unwrap(), op);
         let node = NodeId::fresh(Stamp::from_millis(1_700_000_000_000), [3; 10]);
         assert_eq!(node.to_string().parse::<NodeId>().unwrap(), node);

@@ -36,9 +36,11 @@ pub mod version;
 
 mod apply;
 mod branches;
+mod derive;
 mod flush;
 mod node;
 mod sqlite;
+mod undone;
 mod writer;
 
 pub use error::{Error, Result};

@@ -304,3 +304,6 @@ impl NodeState {
 fn covers(head: &Head, op: &OpRef, chains: &dyn Chains) -> bool {
     head.own.op == *op || head.seen.iter().any(|seen| chains.reaches(seen, op))
 }
+
+#[cfg(test)]
+mod tests;

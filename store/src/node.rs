@@ -194,3 +194,6 @@ pub fn row_hash(node: NodeId, state: &NodeState) -> [u8; 32] {
     }
     Sha256::digest(&bytes).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,9 @@ pub const OP_BYTES_MAX: usize = 256 * 1024;
 /// What each change counts for in [`OP_BYTES_MAX`] on top of its meta and value, in bytes.
 pub const CHANGE_BYTES: usize = 16;
 
+/// What each op counts for in a stretch on top of its changes, in bytes.
+pub const STRETCH_OP_BYTES: usize = 96;
+
 const SET: u64 = 1;
 const EDIT: u64 = 2;
 const DELETE: u64 = 3;
@@ -204,6 +207,12 @@ impl Change {
         }
     }
 
+    /// The values that this change erases. They are erased even if the op as a whole is held: what is erased follows
+    /// from frames alone, so that nothing that was emptied for a reason is missed for ever.
+    pub fn erases(&self) -> &[ChangeRef] {
+        if let Self::Erase { targets } = self { targets } else { &[] }
+    }
+
     /// The register it writes, if it writes one.
     pub fn register(&self) -> Option<(NodeId, Field)> {
         match self {
@@ -341,7 +350,7 @@ fn put_change_refs(out: &mut Vec<u8>, origin: Origin, refs: &[ChangeRef]) {
 }
 
 /// The least that a reference takes, in bytes: bounds a declared count before anything is allocated.
-const REF_BYTES_MIN: usize = 10;
+const REF_BYTES_MIN: usize = 18;
 
 fn take_refs(reader: &mut Reader<'_>, origin: Origin) -> Result<Vec<OpRef>, Malformed> {
     let count = reader.count(reader.rest().len() / REF_BYTES_MIN)?;
@@ -424,6 +433,11 @@ impl Op {
         change.meta.len() + usize::try_from(change.value.len()).unwrap_or(usize::MAX / 2) + CHANGE_BYTES
     }
 
+    /// What the op counts for in a stretch, in bytes: its changes, and [`STRETCH_OP_BYTES`].
+    pub fn stretch_weight(&self) -> usize {
+        self.changes.iter().fold(STRETCH_OP_BYTES, |sum, change| sum.saturating_add(Self::weight(change)))
+    }
+
     /// What `change` would count for in an op of `origin`, in bytes.
     pub fn weight_of(change: &Change, origin: Origin) -> usize {
         Self::weight(&change.encode(origin))
@@ -498,6 +512,25 @@ impl Op {
         change.value = Slot::Erased { len: change.value.len(), commitment };
         change.salt = None;
         true
+    }
+
+    /// Puts values back that are not here, from another copy of this op. Returns which: none if that would bring back
+    /// every value without the salt that they were written with, because the other copy lacks other values.
+    pub fn supply(&mut self, from: &Self, wanted: &[u32]) -> Vec<u32> {
+        let has = |index: &u32| from.changes.get(*index as usize).is_some_and(|change| change.value.here().is_some());
+        let supplied: Vec<u32> = wanted.iter().copied().filter(has).collect();
+        if from.salt.is_some() {
+            (self.salt, self.changes) = (from.salt, from.changes.clone());
+            return supplied;
+        }
+        let lacking = self.changes.iter().filter(|change| change.value.here().is_none()).count();
+        if supplied.len() == lacking {
+            return Vec::new();
+        }
+        for index in &supplied {
+            self.changes[*index as usize] = from.changes[*index as usize].clone();
+        }
+        supplied
     }
 
     /// The bytes that are stored and sent.
@@ -600,26 +633,22 @@ impl Op {
     /// The `bases` of every register write of the op, whether it is held or not: what supersedes a held or erased
     /// set supersedes what that one names.
     pub fn registers(&self) -> Vec<(NodeId, Field, Vec<OpRef>)> {
-        let register = |raw: &RawChange| {
-            let framed = RawChange { value: Slot::Erased { len: 0, commitment: [0; 32] }, ..raw.clone() };
-            match Change::decode(&framed, self.origin).ok()?? {
-                Change::Set { node, field, bases, .. } => Some((node, field, bases)),
-                Change::Delete { node, bases, .. } => Some((node, Field::known(DELETED), bases)),
-                Change::Edit { .. } | Change::Erase { .. } => None,
-            }
+        let register = |(_, change)| match change {
+            Change::Set { node, field, bases, .. } => Some((node, field, bases)),
+            Change::Delete { node, bases, .. } => Some((node, Field::known(DELETED), bases)),
+            Change::Edit { .. } | Change::Erase { .. } => None,
         };
-        self.changes.iter().filter_map(register).collect()
+        self.framed().into_iter().filter_map(register).collect()
     }
 
-    /// What the erase changes of the op name. A held op erases nothing.
-    pub fn erases(changes: &[Change]) -> impl Iterator<Item = ChangeRef> + '_ {
-        changes
-            .iter()
-            .flat_map(|change| match change {
-                Change::Erase { targets } => targets.as_slice(),
-                _ => &[],
-            })
-            .copied()
+    /// The changes, each by itself with its index, as far as they can be read without their values.
+    pub fn framed(&self) -> Vec<(u32, Change)> {
+        let framed = |(index, raw): (u32, &RawChange)| {
+            let value = Slot::Erased { len: 0, commitment: [0; 32] };
+            let framed = RawChange { kind: raw.kind, meta: raw.meta.clone(), value, salt: None };
+            Some((index, Change::decode(&framed, self.origin).ok()??))
+        };
+        (0u32..).zip(&self.changes).filter_map(framed).collect()
     }
 }
 
@@ -648,3 +677,6 @@ fn take_change(reader: &mut Reader<'_>, opened: bool) -> Result<RawChange, Malfo
     };
     Ok(RawChange { kind, meta, value, salt })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::id::{OpId, Origin, Seq};
-use crate::op::{Op, Place};
+use crate::op::{OP_BYTES_MAX, Op, Place};
 
 /// The format of pages written by this version.
 pub const FORMAT: u8 = 1;
@@ -34,6 +34,16 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    /// What it counts against [`OP_BYTES_MAX`], in bytes.
+    pub fn weight(&self) -> usize {
+        self.entries.iter().map(|entry| entry.op.stretch_weight()).sum()
+    }
+
+    /// Whether it goes on where `last` ends.
+    pub fn continues(&self, last: &Entry) -> bool {
+        self.entries.first().is_some_and(|first| first.op.origin == last.op.origin && first.op.prev == last.id)
+    }
+
     /// Whose it is.
     pub fn origin(&self) -> Option<Origin> {
         self.entries.first().map(|entry| entry.op.origin)
@@ -151,5 +161,14 @@ fn take_stretch(
         return Err(Malformed("a stretch without an op"));
     }
     known[index].1 = prev;
-    Ok(Stretch { entries, signature: reader.array()? })
+    let stretch = Stretch { entries, signature: reader.array()? };
+    // A single op may be as large as an op can be. More than one has to leave room for salts that erasing opens, so
+    // that every stretch fits into a page for ever.
+    if stretch.entries.len() > 1 && stretch.weight() > OP_BYTES_MAX {
+        return Err(Malformed("a stretch beyond its size limit"));
+    }
+    Ok(stretch)
 }
+
+#[cfg(test)]
+mod tests;

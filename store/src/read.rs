@@ -1,11 +1,11 @@
 //! Questions that a surface asks. A [`View`] is one connection's sight of the replica; [`Reads`] owns a connection that
 //! can only read, and gives a view in which nothing changes while it is looked at.
 
-use crate::apply::from_log;
 use crate::branches::{Branches, Known};
+use crate::derive::{Moment, from_log};
 use crate::error::Result;
-use crate::field::{KIND, TITLE, UNDONE};
-use crate::id::{Generation, LogId, NodeId, OpRef, Origin, OwnerId, Seq, Stamp};
+use crate::field::{KIND, TITLE};
+use crate::id::{Generation, LogId, NodeId, OpRef, Origin, OwnerId, Stamp};
 use crate::merge::{NodeState, Rank};
 use crate::op::{Change, Op, Touch};
 use crate::sqlite::derived::{self, Filter};
@@ -13,7 +13,7 @@ use crate::sqlite::state::NodeRow;
 use crate::sqlite::{self, log, meta, state};
 use crate::version::Version;
 use crate::writer::unpack;
-use crate::{body, chain, links, natural};
+use crate::{body, chain, links};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -127,6 +127,10 @@ pub struct HistoryEntry {
 const SHORT_ID_MIN: usize = 4;
 /// How many candidates an ambiguous id is answered with.
 const CANDIDATES: usize = 8;
+/// How many notes of one file name a link is looked for among.
+const SAME_NAME_MAX: usize = 1_000;
+/// How many nodes that link to one node are found.
+pub const BACKLINKS_MAX: usize = 10_000;
 
 impl<'a> View<'a> {
     pub(crate) fn new(db: &'a Connection, known: &'a Known) -> Self {
@@ -172,16 +176,11 @@ impl<'a> View<'a> {
         let tail = &digits[digits.len().saturating_sub(8)..];
         let ends = derived::by_suffix(self.db, tail, CANDIDATES)?;
         found.extend(ends.into_iter().filter(|node| node.digits().ends_with(&digits)));
-        let mut shown = Vec::new();
-        for node in found {
-            if self.node(node)?.is_some_and(|node| node.kind() != UNDO_KIND) {
-                shown.push(node);
-            }
-        }
-        Ok(match shown.as_slice() {
+        let found: Vec<NodeId> = found.into_iter().collect();
+        Ok(match found.as_slice() {
             [] => Resolved::None,
             [one] => Resolved::One(*one),
-            _ => Resolved::Several(shown),
+            _ => Resolved::Several(found),
         })
     }
 
@@ -206,13 +205,18 @@ impl<'a> View<'a> {
     /// A node's shown text, the version that this is, and its conflict copies.
     pub fn body(&self, node: &Node) -> Result<BodyText> {
         let generation = node.state.generation();
-        let version = Version { log: self.log_id()?, position: log::head(self.db)?.unsigned_abs(), generation };
+        let version = self.version(u64::MAX, generation)?;
         let text = state::text(self.db, node.row, generation)?.unwrap_or_default();
         let branches = self.branches();
         let copies = node.state.copies(&branches);
         branches.finish()?;
         let copies = copies.into_iter().map(|kept| self.copy(node, kept, generation)).collect::<Result<_>>()?;
         Ok(BodyText { text, version, copies })
+    }
+
+    /// The version of a text of this generation, as it stood when the log ended at `position`.
+    pub fn version(&self, position: u64, generation: Generation) -> Result<Version> {
+        Version::at(self.db, self.log_id()?, position, generation)
     }
 
     fn copy(&self, node: &Node, generation: Generation, shown: Generation) -> Result<Copy> {
@@ -229,7 +233,7 @@ impl<'a> View<'a> {
             return Ok(document);
         }
         let wanted = Touch { writes: false, edits: true };
-        let (_, mut updates) = from_log(self.db, node.id, node.row, wanted, i64::MAX)?;
+        let (_, mut updates) = from_log(&self.branches(), node.id, node.row, wanted, Moment::NOW)?;
         let updates = updates.remove(&generation).unwrap_or_default();
         Ok(body::Document::rebuild(&updates.values().map(Vec::as_slice).collect::<Vec<_>>()))
     }
@@ -251,13 +255,7 @@ impl<'a> View<'a> {
     /// Whether an op on the node is held.
     pub fn has_held(&self, node: NodeId) -> Result<bool> {
         let Some(row) = state::node(self.db, node)? else { return Ok(false) };
-        for (pos, _) in log::held(self.db)? {
-            let Some(found) = log::row(self.db, pos)? else { continue };
-            if log::content(self.db, &found)?.touches().contains_key(&row.node) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        derived::has_held(self.db, row.id)
     }
 
     /// Nodes that are not hidden, narrowed by `filter`, by do-date.
@@ -271,33 +269,31 @@ impl<'a> View<'a> {
         if query.is_empty() { Ok(Vec::new()) } else { as_nodes(derived::search(self.db, &query, limit)?) }
     }
 
-    /// The node that a link's target means: by title, path, file name or alias; the oldest if several.
+    /// The node that a link's target means: by title, path, file name or alias; of several the one with the smallest id.
     pub fn resolve_link(&self, target: &str) -> Result<Option<Node>> {
-        let found = as_nodes(derived::named(self.db, &links::key(target), CANDIDATES)?)?;
-        if let Some(node) = found.into_iter().find(is_linkable) {
+        let path = links::key(target);
+        if let Some(node) = as_nodes(derived::named(self.db, &path, 1)?)?.pop() {
             return Ok(Some(node));
         }
-        let by_file = as_nodes(derived::named(self.db, &links::basename_key(target), CANDIDATES)?)?;
-        let path = links::key(target);
+        let by_file = as_nodes(derived::named(self.db, &links::basename_key(target), SAME_NAME_MAX)?)?;
         let ends = |node: &Node| match node.state.value(crate::field::PATH) {
             Some(crate::field::Value::Bytes(own)) => links::key(&String::from_utf8_lossy(own)).ends_with(&path),
             _ => false,
         };
-        Ok(by_file.into_iter().find(|node| is_linkable(node) && ends(node)))
+        Ok(by_file.into_iter().find(ends))
     }
 
-    /// The nodes whose text links to a node.
+    /// The nodes whose text links to a node, at most [`BACKLINKS_MAX`].
     pub fn backlinks(&self, node: &Node) -> Result<Vec<Node>> {
-        let mut rows = BTreeSet::new();
+        let mut rows = BTreeSet::from([node.row]);
         let mut found = Vec::new();
         for key in derived::names_of(self.db, node.row)? {
-            for other in as_nodes(derived::linking(self.db, &key)?)? {
-                let means = self.resolve_link(&key)?.is_some_and(|meant| meant.id == node.id);
-                if means && other.id != node.id && rows.insert(other.row) {
-                    found.push(other);
-                }
+            if self.resolve_link(&key)?.is_some_and(|meant| meant.id == node.id) {
+                let linking = as_nodes(derived::linking(self.db, &key, BACKLINKS_MAX)?)?;
+                found.extend(linking.into_iter().filter(|other| rows.insert(other.row)));
             }
         }
+        found.truncate(BACKLINKS_MAX);
         Ok(found)
     }
 
@@ -341,48 +337,11 @@ impl<'a> View<'a> {
         Ok(entries)
     }
 
-    /// Whether an op was undone, here or elsewhere.
-    pub fn is_undone(&self, op: &crate::id::OpId) -> Result<bool> {
-        let mark = self.node(NodeId::from_uuid(natural::undo_mark(op.as_bytes())))?;
-        Ok(mark.is_some_and(|mark| mark.state.value(UNDONE).is_some()))
-    }
-
     /// An op that is here, with its position and hash.
     pub fn op(&self, op: &OpRef) -> Result<Option<(u64, Op, crate::id::OpId)>> {
         let Some((pos, _)) = self.branches().locate(op)? else { return Ok(None) };
         let Some(row) = log::row(self.db, pos)? else { return Ok(None) };
         Ok(Some((pos.unsigned_abs(), log::content(self.db, &row)?, row.id)))
-    }
-
-    /// The newest action of this replica that can be undone: not an undo, not undone, not the device's own notes.
-    pub fn newest_undoable(&self) -> Result<Option<OpRef>> {
-        let origin = self.origin()?;
-        let Some(row) = self.branches().origin(origin)? else { return Ok(None) };
-        let Some(own) = row.chains.first() else { return Ok(None) };
-        let mut number = own.tip_seq;
-        while let Some(seq) = Seq::new(number) {
-            let Some((pos, id)) = log::find(self.db, own.id, number)? else { break };
-            let Some(row) = log::row(self.db, pos)? else { break };
-            let changes = log::content(self.db, &row)?.read().unwrap_or_default();
-            if !changes.is_empty() && !self.is_undone(&id)? && !self.is_internal(&changes)? {
-                return Ok(Some(OpRef::new(origin, seq, &id)));
-            }
-            number -= 1;
-        }
-        Ok(None)
-    }
-
-    /// Whether an op is an undo, or only says something about a device or erases.
-    fn is_internal(&self, changes: &[Change]) -> Result<bool> {
-        let mut only_devices = true;
-        for node in changes.iter().filter_map(Change::node) {
-            match self.node(node)?.as_ref().map(Node::kind) {
-                Some(UNDO_KIND) => return Ok(true),
-                Some("device") => {}
-                _ => only_devices = false,
-            }
-        }
-        Ok(only_devices)
     }
 
     /// The rank of an op that is here.
@@ -402,19 +361,12 @@ pub struct Awaits {
     pub copies: Vec<Generation>,
 }
 
-/// The kind of the internal nodes that say which ops were undone.
-pub(crate) const UNDO_KIND: &str = "undo";
-
 fn as_node(row: NodeRow) -> Result<Node> {
     Ok(Node { row: row.id, id: row.node, state: unpack(&row.state)? })
 }
 
 fn as_nodes(rows: Vec<NodeRow>) -> Result<Vec<Node>> {
     rows.into_iter().map(as_node).collect()
-}
-
-fn is_linkable(node: &Node) -> bool {
-    !matches!(node.kind(), UNDO_KIND | "tag" | "device" | "entry")
 }
 
 /// Words as a person types them, as a query that FTS5 cannot misread: each quoted, each the beginning of a word.

@@ -22,12 +22,13 @@
 //! # Why it ends
 //!
 //! The calendar repeats after 400 years, which are 146,097 days and exactly 20,871 weeks. A rule that finds no date in
-//! that many of its periods finds none ever: the search stops there, or after the year 9999.
+//! that many of its periods finds none ever: the search stops there, or after the year 9999. What `COUNT` counts ends
+//! as many days after the start, so that no such rule takes longer than one that fits no day.
 
 mod calendar;
 mod text;
 
-use calendar::Pattern;
+use calendar::{CYCLE_DAYS, Pattern};
 pub use calendar::{FIRST, LAST};
 use jiff::Span;
 use jiff::civil::Date;
@@ -52,7 +53,7 @@ pub const TEXT_BYTES_MAX: usize = 255;
 /// The largest `INTERVAL`.
 pub const INTERVAL_MAX: i64 = 9_999;
 
-/// The largest `COUNT`: such a rule is counted from its start each time it is asked.
+/// The largest `COUNT`: such a rule is counted from its start each time it is asked, so it is over after 400 years.
 pub const COUNT_MAX: i64 = 1_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +170,10 @@ impl Rule {
         match self.end {
             End::Never => next(from),
             End::Until(last) => next(from).filter(|day| *day <= last),
+            End::Count(_) if calendar::days_between(start, from) > CYCLE_DAYS => None,
             End::Count(count) => std::iter::successors(next(start), |day| next(day.tomorrow().ok()?))
                 .take(usize::try_from(count).unwrap_or(0))
+                .take_while(|day| calendar::days_between(start, *day) <= CYCLE_DAYS)
                 .find(|day| *day >= from),
         }
     }

@@ -2,15 +2,16 @@
 //! savepoints of one commit, so that many waiting writers share one fsync.
 
 use crate::chain::{origin_of, verify};
+use crate::codec::Malformed;
 use crate::draft::Draft;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::id::{LogId, OpId, OpRef, Origin, OwnerId, Seq};
+use crate::id::{LogId, OpRef, Origin, OwnerId};
+use crate::op::OP_BYTES_MAX;
 use crate::page::{Entry, Stretch};
 use crate::read::Reads;
 use crate::sqlite::{self, log, meta};
 use crate::writer::{Writer, emptied};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,9 +102,14 @@ impl Replica {
     /// Runs several steps in one transaction with one fsync. An error means that the commit failed and that nothing of
     /// the group happened.
     pub fn group<R>(&mut self, run: impl FnOnce(&mut Group<'_>) -> R) -> Result<R> {
+        self.writer.freshen()?;
         self.writer.db.execute_batch("BEGIN IMMEDIATE")?;
         let answer = run(&mut Group { writer: &mut self.writer });
         let commit = |writer: &mut Writer| {
+            if writer.db.is_autocommit() {
+                return Err(Error::GroupLost);
+            }
+            writer.freshen()?;
             writer.close_stretch()?;
             Ok(writer.db.execute_batch("COMMIT")?)
         };
@@ -117,10 +123,11 @@ impl Replica {
     }
 
     fn roll_back(&mut self) -> Result<()> {
+        self.writer.outdate();
         if !self.writer.db.is_autocommit() {
             self.writer.db.execute_batch("ROLLBACK")?;
         }
-        self.writer.reload()
+        self.writer.freshen()
     }
 }
 
@@ -150,11 +157,13 @@ impl Group<'_> {
             let mut report = Ingested::default();
             writer.close_stretch()?;
             writer.hidden_by_merge = 0;
-            let mut signed = BTreeMap::new();
-            for stretch in stretches {
-                take_stretch(writer, stretch, &mut report, &mut signed)?;
+            let mut joined = 0;
+            for (stretch, next) in stretches.iter().zip(stretches.iter().skip(1).map(Some).chain([None])) {
+                joined = take_stretch(writer, stretch, next, joined, &mut report)?;
             }
-            check_signatures(writer, &signed)?;
+            if joined > 0 {
+                return Err(Malformed("ops that no signature ends").into());
+            }
             writer.flush()?;
             if let Some(cursor) = cursor {
                 put_cursor(writer, cursor)?;
@@ -166,6 +175,7 @@ impl Group<'_> {
 
     /// Remembers or forgets a fact of the daemon's, such as which hub it knows.
     pub fn set_fact(&mut self, key: &str, value: Option<&str>) -> Result<()> {
+        self.in_transaction()?;
         let key = format!("fact/{key}");
         match value {
             Some(value) => meta::put(&self.writer.db, &key, value),
@@ -175,25 +185,34 @@ impl Group<'_> {
 
     /// Says whose data this is. No op, id or link changes.
     pub fn set_owner(&mut self, owner: OwnerId) -> Result<()> {
+        self.in_transaction()?;
         meta::put(&self.writer.db, "owner", owner.as_bytes())
     }
 
     /// Forgets how far another log was read: the next pull goes by vector alone.
     pub fn forget_cursor(&mut self) -> Result<()> {
+        self.in_transaction()?;
         meta::remove(&self.writer.db, "cursor")
     }
 
+    /// Refuses to go on once SQLite has taken the group back, since every statement would be a commit of its own.
+    fn in_transaction(&self) -> Result<()> {
+        if self.writer.db.is_autocommit() { Err(Error::GroupLost) } else { Ok(()) }
+    }
+
     fn step<T, E: From<Error>>(&mut self, run: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
-        if self.writer.db.is_autocommit() {
-            return Err(Error::GroupLost.into());
-        }
+        self.in_transaction()?;
+        self.writer.freshen()?;
         self.writer.db.execute_batch("SAVEPOINT step").map_err(Error::from)?;
         let answer = run(self.writer);
         if answer.is_ok() {
             self.writer.db.execute_batch("RELEASE step").map_err(Error::from)?;
-        } else if !self.writer.db.is_autocommit() {
-            self.writer.db.execute_batch("ROLLBACK TO step; RELEASE step").map_err(Error::from)?;
-            self.writer.reload()?;
+        } else {
+            self.writer.outdate();
+            if !self.writer.db.is_autocommit() {
+                self.writer.db.execute_batch("ROLLBACK TO step; RELEASE step").map_err(Error::from)?;
+                self.writer.freshen()?;
+            }
         }
         answer
     }
@@ -207,24 +226,34 @@ fn put_cursor(writer: &Writer, cursor: &Cursor) -> Result<()> {
     meta::put(&writer.db, "cursor", packed)
 }
 
-/// Per chain that a page extends, the last op with its signature.
-type Signed = BTreeMap<i64, (Origin, Seq, OpId, [u8; 64])>;
-
-fn take_stretch(writer: &mut Writer, stretch: &Stretch, report: &mut Ingested, signed: &mut Signed) -> Result<()> {
+/// Takes in a stretch that follows `joined` bytes of its chain that no signature has ended yet, and returns how many
+/// such bytes there are now. Every signature that is stored has been checked, since it is relayed for ever. To check
+/// few of them, stretches that continue each other in a page become one, as long as it stays within the limit.
+fn take_stretch(
+    writer: &mut Writer,
+    stretch: &Stretch,
+    next: Option<&Stretch>,
+    joined: usize,
+    report: &mut Ingested,
+) -> Result<usize> {
     let mut new = 0;
     for entry in &stretch.entries {
-        if take_entry(writer, entry, report)? {
-            new += 1;
-        }
+        new += u64::from(take_entry(writer, entry, report)?);
     }
     report.added += new;
     report.known += stretch.entries.len() as u64 - new;
-    let (Some(last), true) = (stretch.entries.last(), new > 0) else { return Ok(()) };
-    writer.end_stretch(stretch.signature)?;
-    if let Some((_, chain)) = writer.branches().find(last.op.origin, last.op.seq, |id| *id == last.id)? {
-        signed.insert(chain.id, (last.op.origin, last.op.seq, last.id, stretch.signature));
+    let (Some(last), true) = (stretch.entries.last(), new > 0) else { return Ok(joined) };
+    let joined = joined + stretch.weight();
+    if next.is_some_and(|next| next.continues(last) && joined + next.weight() <= OP_BYTES_MAX) {
+        return Ok(joined);
     }
-    Ok(())
+    let (origin, seq) = (last.op.origin, last.op.seq);
+    let key = writer.branches().origin(origin)?.map(|row| row.key);
+    if !key.is_some_and(|key| verify(&key, &last.id, &stretch.signature)) {
+        return Err(Error::BadSignature { origin, seq });
+    }
+    writer.end_stretch(stretch.signature)?;
+    Ok(0)
 }
 
 /// Appends an op unless it is here; supplies values that it lacked. Returns whether it is new.
@@ -247,33 +276,18 @@ fn take_entry(writer: &mut Writer, entry: &Entry, report: &mut Ingested) -> Resu
 /// Puts values back that came without their bytes and without an erase.
 fn supply(writer: &mut Writer, pos: i64, entry: &Entry) -> Result<()> {
     let missing = log::missing(&writer.db, pos)?;
-    let supplied =
-        |index: &u32| entry.op.changes.get(*index as usize).is_some_and(|change| change.value.here().is_some());
-    if missing.is_empty() || !missing.iter().all(supplied) {
+    let Some(row) = log::row(&writer.db, pos)?.filter(|_| !missing.is_empty()) else { return Ok(()) };
+    let mut op = log::content(&writer.db, &row)?;
+    let supplied = op.supply(&entry.op, &missing);
+    if supplied.is_empty() {
         return Ok(());
     }
-    let mut op = entry.op.clone();
-    for index in log::erased(&writer.db, &op.reference(&entry.id))? {
+    for index in log::erased(&writer.db, &entry.op.reference(&entry.id))? {
         op.erase(index as usize);
     }
-    let was_held = log::is_held(&writer.db, pos)?;
     log::replace(&writer.db, pos, &op.pack(), emptied(&op))?;
-    for index in missing {
+    for index in supplied {
         log::found(&writer.db, pos, index)?;
     }
-    if !was_held && let Err(why) = op.read() {
-        log::hold(&writer.db, pos, &why.to_string())?;
-    }
-    writer.derive_all(&op)
-}
-
-/// Checks the last signature of each chain: it covers all before it.
-fn check_signatures(writer: &Writer, signed: &Signed) -> Result<()> {
-    for (origin, seq, id, signature) in signed.values() {
-        let key = writer.branches().origin(*origin)?.map(|row| row.key);
-        if !key.is_some_and(|key| verify(&key, id, signature)) {
-            return Err(Error::BadSignature { origin: *origin, seq: *seq });
-        }
-    }
-    Ok(())
+    writer.reconsider(pos, &op, &entry.id)
 }

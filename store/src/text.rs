@@ -1,18 +1,20 @@
 //! What an action writes to a body. A text is only ever changed relative to the version that its author read.
 
-use crate::apply::{from_log, text_hash};
+use crate::apply::text_hash;
 use crate::body::{ClientId, Document};
+use crate::derive::{Moment, from_log};
 use crate::draft::Draft;
 use crate::env::random;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::field::{BODY, Field, Value};
 use crate::id::{Generation, NodeId};
 use crate::merge::{NodeState, Register};
 use crate::op::{Change, Touch};
 use crate::sqlite::derived::{self, Imported};
-use crate::sqlite::state;
+use crate::sqlite::{log, state};
 use crate::version::Version;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// The most bytes of a single update: an op has room for it, whatever else it holds.
 pub(crate) const UPDATE_BYTES_MAX: usize = 160 * 1024;
@@ -49,26 +51,33 @@ pub(crate) struct Importing {
     pub record: Imported,
 }
 
+/// What an import is compared with: what this device last imported.
+enum Base {
+    /// These edits make it up. `undone`: there were more, which were undone.
+    Edits { made: Vec<i64>, undone: bool },
+    /// This text, which was merged into another.
+    Merged(String),
+}
+
 impl Draft<'_> {
     /// Saves a whole text that was made from what was read at `version`; without one, from what is shown now.
     pub fn save_body(&mut self, node: NodeId, text: &str, version: Option<&Version>) -> Result<Saved> {
         let state = self.writable(node)?;
         let shown = state.generation();
-        let current = self.document(node, shown, i64::MAX)?;
+        let current = self.document(node, shown, Moment::NOW)?;
         let read = match version {
             None => None,
-            Some(version) if version.log != self.writer.log_id => return Err(Error::UnknownVersion),
-            Some(version) => Some((version.generation, i64::try_from(version.position).unwrap_or(i64::MAX))),
+            Some(version) => Some((version.generation, version.moment(&self.writer.db, self.writer.log_id)?)),
         };
         let (updates, merged) = match read {
-            Some((generation, upto)) if generation != shown => {
-                let base = self.document(node, generation, upto)?;
+            Some((generation, then)) if generation != shown => {
+                let base = self.document(node, generation, then)?;
                 let whole = three_way(base.text(), current.text(), text);
                 let client = self.client(node);
                 (current.edit(&whole, client, UPDATE_BYTES_MAX), whole != text)
             }
-            Some((_, upto)) if self.is_older(node, upto)? => {
-                let base = self.document(node, shown, upto)?;
+            Some((_, then)) if self.is_older(node, then)? => {
+                let base = self.document(node, shown, then)?;
                 let client = self.fresh_client();
                 (base.edit(text, client, UPDATE_BYTES_MAX), base.text() != current.text())
             }
@@ -85,7 +94,7 @@ impl Draft<'_> {
     /// Adds to the end of a text, on a line of its own.
     pub fn append_body(&mut self, node: NodeId, text: &str) -> Result<()> {
         let shown = self.writable(node)?.generation();
-        let current = self.document(node, shown, i64::MAX)?;
+        let current = self.document(node, shown, Moment::NOW)?;
         let between = if current.text().is_empty() || current.text().ends_with('\n') { "" } else { "\n" };
         let client = self.client(node);
         let updates = current.append(&format!("{between}{text}"), client, UPDATE_BYTES_MAX);
@@ -120,82 +129,152 @@ impl Draft<'_> {
         }
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let last = derived::imported(&self.writer.db, vault, path)?.filter(|last| last.node == node);
-        let last = match last {
-            Some(last) if !self.was_undone(&last)? => Some(last),
-            _ => None,
-        };
-        if last.as_ref().is_some_and(|last| last.text == hash) {
+        let (made, undone) = self.made(last.as_ref())?;
+        if !undone && last.as_ref().is_some_and(|last| last.text == hash) {
             return Ok(ImportedText::Unchanged);
         }
-        let versions = last.as_ref().map(|last| last.versions.clone());
-        let outcome = match last {
-            Some(last) => self.import_again(node, &state, &last, text)?,
+        let base = match last.and_then(|last| last.merged).filter(|_| !undone) {
+            Some(merged) => Some(Base::Merged(merged)),
+            None if made.is_empty() => None,
+            None => Some(Base::Edits { made, undone }),
+        };
+        let (outcome, versions, merged) = match base {
+            Some(base) => self.import_again(node, &state, base, text)?,
             None => self.import_first(node, &state, text)?,
         };
-        let versions = match versions {
-            Some(versions) => versions,
-            None if outcome == ImportedText::Unchanged => self.edits_of(node, state.generation())?,
-            None => Vec::new(),
-        };
-        let record = Imported { node, text: hash, versions };
+        let record = Imported { node, text: hash, versions, merged: merged.then(|| text.to_owned()) };
         self.importing = Some(Importing { vault: vault.to_owned(), path: path.to_vec(), record });
         Ok(outcome)
     }
 
-    fn import_first(&mut self, node: NodeId, state: &NodeState, text: &str) -> Result<ImportedText> {
+    /// As [`Draft::import_again`], where this device has imported nothing yet.
+    fn import_first(&mut self, node: NodeId, state: &NodeState, text: &str) -> Result<(ImportedText, Vec<i64>, bool)> {
         let wanted = text_hash(text);
+        let shown = state.generation();
         let begun = !state.bodies.is_empty() || state.registers.contains_key(BODY);
         if !begun && text.is_empty() {
-            return Ok(ImportedText::New);
+            return Ok((ImportedText::New, Vec::new(), false));
         }
-        if begun && state.body(state.generation()).and_then(|body| body.text) == wanted {
-            return Ok(ImportedText::Unchanged);
+        let shown_text = state.body(shown).and_then(|body| body.text);
+        if begun && shown_text == wanted {
+            return self.is_here(self.edits_of(node, shown)?);
         }
-        if state.bodies.iter().any(|body| body.text == wanted) && self.view_copies(state)? {
-            return Ok(ImportedText::Unchanged);
+        for copy in self.copies(state)? {
+            if state.body(copy).is_some_and(|body| body.text == wanted) {
+                return self.is_here(self.edits_of(node, copy)?);
+            }
         }
         let generation = first_generation(node, text);
-        let field = Field::known(BODY);
-        self.push_set(node, &field, Vec::new(), Value::generation(generation), Vec::new());
         let client = derived_client(node, &[b"first", generation.as_bytes()], text);
-        self.push_edits(node, generation, Document::empty().edit(text, client, UPDATE_BYTES_MAX));
-        Ok(if begun { ImportedText::Conflict } else { ImportedText::New })
+        let updates = Document::empty().edit(text, client, UPDATE_BYTES_MAX);
+        if state.body(generation).is_none() {
+            self.begin_body(node, generation, updates);
+            return Ok((if begun { ImportedText::Conflict } else { ImportedText::New }, Vec::new(), false));
+        }
+        if let Some(here) = self.positions_of(node, generation, &updates)? {
+            return Ok((ImportedText::Unchanged, here, false));
+        }
+        // This import was made before and undone: its items are deleted for ever, so others are needed.
+        let client = self.fresh_client();
+        if shown_text.is_none() {
+            let current = self.document(node, shown, Moment::NOW)?;
+            self.push_edits(node, shown, current.edit(text, client, UPDATE_BYTES_MAX));
+            return Ok((ImportedText::New, Vec::new(), true));
+        }
+        let generation = Generation::from_bytes(random(&*self.writer.env));
+        self.begin_body(node, generation, Document::empty().edit(text, client, UPDATE_BYTES_MAX));
+        Ok((ImportedText::Conflict, Vec::new(), false))
     }
 
-    /// Whether anything is kept beside the shown text.
-    fn view_copies(&self, state: &NodeState) -> Result<bool> {
+    /// A text that these edits made is here already. If some of them were undone, they are no longer what makes it up.
+    fn is_here(&self, edits: Vec<i64>) -> Result<(ImportedText, Vec<i64>, bool)> {
+        for pos in &edits {
+            if self.was_undone(*pos)? {
+                return Ok((ImportedText::Unchanged, Vec::new(), true));
+            }
+        }
+        Ok((ImportedText::Unchanged, edits, false))
+    }
+
+    /// Begins a body beside what is there.
+    fn begin_body(&mut self, node: NodeId, generation: Generation, updates: Vec<Vec<u8>>) {
+        self.push_set(node, &Field::known(BODY), Vec::new(), Value::generation(generation), Vec::new());
+        self.push_edits(node, generation, updates);
+    }
+
+    /// What is kept beside the shown text.
+    fn copies(&self, state: &NodeState) -> Result<Vec<Generation>> {
         let branches = self.writer.branches();
-        let any = !state.copies(&branches).is_empty();
+        let copies = state.copies(&branches);
         branches.finish()?;
-        Ok(any)
+        Ok(copies)
     }
 
-    fn import_again(&mut self, node: NodeId, state: &NodeState, last: &Imported, text: &str) -> Result<ImportedText> {
-        let (generation, base) = self.document_of(node, &last.versions)?;
+    /// What happened, the positions of the edits that this text goes on from, and whether it was merged into another.
+    fn import_again(
+        &mut self,
+        node: NodeId,
+        state: &NodeState,
+        base: Base,
+        text: &str,
+    ) -> Result<(ImportedText, Vec<i64>, bool)> {
         let shown = state.generation();
-        let generation = generation.unwrap_or(shown);
-        let against = [b"again".as_slice(), generation.as_bytes(), &Sha256::digest(base.text().as_bytes())].concat();
-        let client = derived_client(node, &[&against], text);
-        let updates = if generation == shown {
-            base.edit(text, client, UPDATE_BYTES_MAX)
-        } else {
-            let current = self.document(node, shown, i64::MAX)?;
-            let whole = three_way(base.text(), current.text(), text);
-            let own = self.client(node);
-            current.edit(&whole, own, UPDATE_BYTES_MAX)
+        let base = match base {
+            Base::Merged(merged) => merged,
+            Base::Edits { made, undone } => {
+                let (generation, document) = self.document_of(node, &made)?;
+                if generation == Some(shown) {
+                    // The items of an import that was undone are deleted for ever, so others are needed.
+                    let client = if undone { self.fresh_client() } else { again(node, shown, document.text(), text) };
+                    self.push_edits(node, shown, document.edit(text, client, UPDATE_BYTES_MAX));
+                    return Ok((ImportedText::Changed, made, false));
+                }
+                document.text().to_owned()
+            }
         };
-        self.push_edits(node, shown, updates);
-        Ok(ImportedText::Changed)
+        let current = self.document(node, shown, Moment::NOW)?;
+        let whole = three_way(&base, current.text(), text);
+        let client = again(node, shown, current.text(), text);
+        self.push_edits(node, shown, current.edit(&whole, client, UPDATE_BYTES_MAX));
+        Ok((ImportedText::Changed, Vec::new(), true))
     }
 
-    fn was_undone(&self, last: &Imported) -> Result<bool> {
-        let Some(pos) = last.versions.last() else { return Ok(false) };
-        let Some((_, reference)) = self.op_at(*pos)? else { return Ok(false) };
-        let view = self.view();
-        match view.op(&reference)? {
-            Some((_, _, id)) => view.is_undone(&id),
+    /// The edits of an import that were not undone, and whether any was.
+    fn made(&self, last: Option<&Imported>) -> Result<(Vec<i64>, bool)> {
+        let mut made = Vec::new();
+        let all = last.map(|last| last.versions.as_slice()).unwrap_or_default();
+        for pos in all {
+            if !self.was_undone(*pos)? {
+                made.push(*pos);
+            }
+        }
+        let undone = made.len() < all.len();
+        Ok((made, undone))
+    }
+
+    fn was_undone(&self, pos: i64) -> Result<bool> {
+        match log::row(&self.writer.db, pos)? {
+            Some(row) => self.view().is_undone(&row.id),
             None => Ok(false),
         }
+    }
+
+    /// Where these updates of a generation stand in the log, if all do and none was undone.
+    fn positions_of(&self, node: NodeId, generation: Generation, updates: &[Vec<u8>]) -> Result<Option<Vec<i64>>> {
+        let mut lacking: BTreeSet<&[u8]> = updates.iter().map(Vec::as_slice).collect();
+        let mut here = Vec::new();
+        for pos in self.edits_of(node, generation)? {
+            let Some((op, _)) = self.op_at(pos)? else { continue };
+            if self.was_undone(pos)? {
+                continue;
+            }
+            for change in op.read().unwrap_or_default() {
+                if matches!(&change, Change::Edit { update: Some(update), .. } if lacking.remove(update.as_slice())) {
+                    here.push(pos);
+                }
+            }
+        }
+        Ok(lacking.is_empty().then_some(here))
     }
 
     pub(crate) fn push_edits(&mut self, node: NodeId, generation: Generation, updates: Vec<Vec<u8>>) {
@@ -213,23 +292,23 @@ impl Draft<'_> {
         ClientId::from_bits(u64::from_be_bytes(random(&*self.writer.env)))
     }
 
-    /// Whether an edit of the node's bodies came after a position.
-    fn is_older(&self, node: NodeId, upto: i64) -> Result<bool> {
+    /// Whether an edit of the node's bodies came after a moment.
+    fn is_older(&self, node: NodeId, then: Moment) -> Result<bool> {
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(false) };
-        Ok(state::last_edit(&self.writer.db, row.id)? > upto)
+        then.is_before_an_edit(&self.writer.db, row.id)
     }
 
-    /// The document of a generation, with the edits up to a position.
-    fn document(&self, node: NodeId, generation: Generation, upto: i64) -> Result<Document> {
+    /// The document of a generation, with the edits up to a moment.
+    fn document(&self, node: NodeId, generation: Generation, then: Moment) -> Result<Document> {
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(Document::empty()) };
-        if state::last_edit(&self.writer.db, row.id)? <= upto {
+        if !then.is_before_an_edit(&self.writer.db, row.id)? {
             let stored = state::document(&self.writer.db, row.id, generation)?;
             if let Some(document) = stored.and_then(|bytes| Document::load(&bytes).ok()) {
                 return Ok(document);
             }
         }
         let wanted = Touch { writes: false, edits: true };
-        let (_, mut updates) = from_log(&self.writer.db, node, row.id, wanted, upto)?;
+        let (_, mut updates) = from_log(&self.writer.branches(), node, row.id, wanted, then)?;
         let updates = updates.remove(&generation).unwrap_or_default();
         Ok(Document::rebuild(&updates.values().map(Vec::as_slice).collect::<Vec<_>>()))
     }
@@ -259,7 +338,7 @@ impl Draft<'_> {
     fn edits_of(&self, node: NodeId, generation: Generation) -> Result<Vec<i64>> {
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(Vec::new()) };
         let wanted = Touch { writes: false, edits: true };
-        let (_, updates) = from_log(&self.writer.db, node, row.id, wanted, i64::MAX)?;
+        let (_, updates) = from_log(&self.writer.branches(), node, row.id, wanted, Moment::NOW)?;
         let edits = updates.get(&generation).into_iter().flat_map(|updates| updates.keys());
         edits.map(|(op, _)| self.position(op)).collect()
     }
@@ -297,6 +376,12 @@ fn generation(parts: &[&[u8]]) -> Generation {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     Generation::from_bytes(bytes)
+}
+
+/// The Yjs client of an import that changes an earlier text of the note.
+fn again(node: NodeId, generation: Generation, before: &str, text: &str) -> ClientId {
+    let against = [b"again".as_slice(), generation.as_bytes(), &Sha256::digest(before)].concat();
+    derived_client(node, &[&against], text)
 }
 
 /// The Yjs client of a text that several devices may insert alike: from the node, what it was diffed against, the text.

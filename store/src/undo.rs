@@ -1,18 +1,21 @@
 //! The action that undoes another: it touches only what that one still shows, puts back all that it had replaced, and
 //! says what it left alone. Undoing twice, here or elsewhere, is undoing once.
 
-use crate::apply::from_log;
-use crate::body::{ClientId, Document};
+mod made;
+
+use crate::body::{ClientId, Document, Undoing};
+use crate::derive::{Moment, from_log};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::field::{BODY, DELETED, Field, KIND, UNDONE, Value};
-use crate::id::{Generation, NodeId, OpId, OpRef, Seq};
-use crate::merge::Register;
+use crate::id::{Generation, NodeId, OpId, OpRef};
+use crate::merge::{Head, Rank, Register};
 use crate::natural;
 use crate::op::{Change, ChangeRef, Op, Touch};
-use crate::read::UNDO_KIND;
 use crate::sqlite::state;
-use crate::text::derived_client;
+use crate::text::{UPDATE_BYTES_MAX, derived_client};
+use crate::undone::UNDO_KIND;
+use made::{Made, created};
 use std::collections::BTreeSet;
 
 /// What happened to one change of the undone action.
@@ -38,6 +41,10 @@ pub struct Undone {
 }
 
 const CHANGED_SINCE: &str = "it was changed since";
+/// How many ops are undone by one op.
+const OPS_PER_UNDO: usize = 64;
+/// How many edits the text of one edit may repeat: their names and an update fit into one op.
+const SOURCES_MAX: usize = 1_000;
 
 impl Draft<'_> {
     /// Undoes the action that `op` belongs to.
@@ -51,51 +58,45 @@ impl Draft<'_> {
                 items: Vec::new(),
             });
         }
-        let created = created(&ops);
-        for node in &created {
-            self.undo_creation(*node, &ops, &mut report)?;
+        let mut created = created(&ops);
+        self.owned_go_too(&mut created)?;
+        let action = ops.iter().map(|(reference, ..)| *reference).collect();
+        for (number, (node, newest)) in created.goes.iter().enumerate() {
+            self.split_at(number);
+            self.undo_creation(*node, *newest, &mut report)?;
         }
-        for (reference, id, op) in ops.iter().rev() {
-            self.undo_op(*reference, op, &created, &mut report)?;
+        for (number, (reference, id, op)) in ops.iter().rev().enumerate() {
+            self.split_at(number);
+            self.undo_op(*reference, op, &action, &created, &mut report)?;
             self.mark_undone(id)?;
             report.ops.push(*reference);
         }
         Ok(report)
     }
 
-    /// The ops of one action: those around `op` on its chain that share its group.
-    fn action_of(&self, op: &OpRef) -> Result<Vec<(OpRef, OpId, Op)>> {
-        let view = self.view();
-        let (_, first, id) = view.op(op)?.ok_or(Error::NoOp(*op))?;
-        let Some(group) = first.group else { return Ok(vec![(*op, id, first)]) };
-        let chain = self.writer.branches().locate(op)?.map(|(_, chain)| chain).ok_or(Error::NoOp(*op))?;
-        let lineage = self.writer.branches().lineage(op.origin, &chain, Seq::new(chain.tip_seq).unwrap_or(op.seq))?;
-        let mut ops = vec![(*op, id, first)];
-        for step in [-1i64, 1] {
-            let mut number = op.seq.get() as i64 + step;
-            while let Some(seq) = u64::try_from(number).ok().and_then(Seq::new) {
-                let found = lineage.iter().find(|(_, upto)| seq.get() <= *upto && number > 0);
-                let Some((id, _)) = found.map(|(chain, _)| chain).and_then(|_| self.tip_on(&lineage, seq)) else {
-                    break;
-                };
-                let reference = OpRef::new(op.origin, seq, &id);
-                let Some((_, other, id)) = view.op(&reference)?.filter(|(_, other, _)| other.group == Some(group))
-                else {
-                    break;
-                };
-                ops.push((reference, id, other));
-                number += step;
+    /// What a going node owns is hidden with it, so that nothing of it has to be taken back, and the deletion has seen
+    /// what the action did to it.
+    fn owned_go_too(&self, made: &mut Made) -> Result<()> {
+        let makes: BTreeSet<NodeId> = made.goes.keys().chain(&made.stays).copied().collect();
+        for (node, newest) in &mut made.goes {
+            if self.state(*node)?.owner().is_some() {
+                continue;
+            }
+            for owned in self.writer.owned(*node)?.intersection(&makes) {
+                if let Some(touched) = made.touched.get(owned) {
+                    *newest = std::cmp::max_by_key(*newest, *touched, |op| op.seq);
+                    made.with_owner.insert(*owned);
+                }
             }
         }
-        ops.sort_by_key(|(reference, ..)| reference.seq);
-        Ok(ops)
+        Ok(())
     }
 
-    fn tip_on(&self, lineage: &[(i64, u64)], seq: Seq) -> Option<(OpId, i64)> {
-        lineage.iter().filter(|(_, upto)| seq.get() <= *upto).find_map(|(chain, _)| {
-            let found = crate::sqlite::log::find(&self.writer.db, *chain, seq.get()).ok().flatten()?;
-            Some((found.1, *chain))
-        })
+    /// Begins another op, of the same group, every so often.
+    fn split_at(&mut self, number: usize) {
+        if number > 0 && number.is_multiple_of(OPS_PER_UNDO) {
+            self.split();
+        }
     }
 
     fn all_undone(&self, ops: &[(OpRef, OpId, Op)]) -> Result<bool> {
@@ -109,11 +110,11 @@ impl Draft<'_> {
     }
 
     /// A node that the action made goes away, unless someone wrote to it since: then it stays, as a conflict.
-    fn undo_creation(&mut self, node: NodeId, ops: &[(OpRef, OpId, Op)], report: &mut Undone) -> Result<()> {
+    fn undo_creation(&mut self, node: NodeId, newest: OpRef, report: &mut Undone) -> Result<()> {
         let state = self.state(node)?;
         let kept = state.hidden.then(|| "it is deleted already".to_owned());
         if kept.is_none() {
-            let seen = ops.iter().map(|(reference, ..)| *reference).collect();
+            let seen = vec![newest];
             let bases = state.registers.get(DELETED).map(Register::all).unwrap_or_default();
             self.push(Change::Delete { node, bases, seen });
         }
@@ -121,7 +122,14 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn undo_op(&mut self, own: OpRef, op: &Op, created: &BTreeSet<NodeId>, report: &mut Undone) -> Result<()> {
+    fn undo_op(
+        &mut self,
+        own: OpRef,
+        op: &Op,
+        action: &BTreeSet<OpRef>,
+        created: &Made,
+        report: &mut Undone,
+    ) -> Result<()> {
         let changes = match op.read() {
             Ok(changes) => changes,
             Err(why) => {
@@ -130,7 +138,7 @@ impl Draft<'_> {
             }
         };
         for (index, change) in (0u32..).zip(changes) {
-            if change.node().is_some_and(|node| created.contains(&node)) {
+            if created.covers(&change) {
                 continue;
             }
             let (node, what) = (change.node(), what(&change));
@@ -138,7 +146,7 @@ impl Draft<'_> {
                 self.unmark(node)?;
                 continue;
             }
-            let kept = self.undo_change(ChangeRef { op: own, index }, change)?;
+            let kept = self.undo_change(ChangeRef { op: own, index }, action, change)?;
             report.items.push(UndoneItem { node, what, kept });
         }
         Ok(())
@@ -154,7 +162,7 @@ impl Draft<'_> {
     }
 
     /// Undoes one change, or says why not.
-    fn undo_change(&mut self, own: ChangeRef, change: Change) -> Result<Option<String>> {
+    fn undo_change(&mut self, own: ChangeRef, action: &BTreeSet<OpRef>, change: Change) -> Result<Option<String>> {
         if let Some(node) = change.node()
             && self.state(node)?.hidden
             && !matches!(change, Change::Delete { .. })
@@ -162,9 +170,11 @@ impl Draft<'_> {
             return Ok(Some("it is deleted".into()));
         }
         match change {
-            Change::Set { field, bases, .. } if field.as_str() == BODY && bases.is_empty() => Ok(None),
-            Change::Set { node, field, bases, .. } => self.undo_register(own, node, &field, &bases),
-            Change::Delete { node, bases, .. } => self.undo_register(own, node, &Field::known(DELETED), &bases),
+            Change::Set { node, field, bases, .. } if field.as_str() == BODY && bases.is_empty() => {
+                self.undo_first_text(own, node, &field)
+            }
+            Change::Set { node, field, bases, .. } => self.undo_register(own, action, node, &field, &bases),
+            Change::Delete { node, bases, .. } => self.undo_register(own, action, node, &Field::known(DELETED), &bases),
             Change::Edit { node, generation, .. } => self.undo_edit(own, node, generation),
             Change::Erase { .. } => Ok(Some("what was erased is gone".into())),
         }
@@ -173,24 +183,36 @@ impl Draft<'_> {
     fn undo_register(
         &mut self,
         own: ChangeRef,
+        action: &BTreeSet<OpRef>,
         node: NodeId,
         field: &Field,
         bases: &[OpRef],
     ) -> Result<Option<String>> {
         let register = self.state(node)?.registers.get(field).cloned().unwrap_or_default();
-        let shown = register.shown().map(|head| head.value.clone());
-        let head = register.heads().iter().find(|head| head.own.op == own.op);
-        let Some(head) = head.filter(|head| field.heads_are_equal() || Some(&head.value) == shown.as_ref()) else {
+        let Some(shown) = register.shown() else { return Ok(Some(CHANGED_SINCE.into())) };
+        let mut head = None;
+        for found in register.heads() {
+            if head.is_none() && self.stands_for(ChangeRef { op: found.own.op, index: found.index }, own)? {
+                head = Some(found);
+            }
+        }
+        let Some(head) = head else { return Ok(Some(CHANGED_SINCE.into())) };
+        // Of several heads that the action put side by side, the shown one is undone with the others.
+        if action.contains(&shown.own.op) && shown.own.op != own.op {
+            return Ok(None);
+        }
+        if !field.heads_are_equal() && head.value != shown.value {
             return Ok(Some(CHANGED_SINCE.into()));
-        };
-        let replaced = vec![head.own.op];
+        }
+        let ours = register.all().into_iter().filter(|head| action.contains(head));
+        let replaced: Vec<OpRef> = register.bases(field).into_iter().chain(ours).collect();
         let mut before = self.writes_of(node, field, bases)?;
         if before.is_empty() {
             let value = if field.as_str() == DELETED { Value::Bool(false) } else { Value::Null };
             self.push_set(node, field, replaced, value, Vec::new());
             return Ok(None);
         }
-        before.sort_by_key(|(rank, ..)| *rank);
+        before.sort_by_key(|(order, ..)| *order);
         let several = before.len() > 1;
         for (_, repeated, write) in before {
             if several {
@@ -201,26 +223,53 @@ impl Draft<'_> {
         Ok(None)
     }
 
+    /// A first text that was shown over one that was here already: that one is shown again, and ours has been seen.
+    /// Where it stands alone, undoing its edits is enough.
+    fn undo_first_text(&mut self, own: ChangeRef, node: NodeId, field: &Field) -> Result<Option<String>> {
+        let state = self.state(node)?;
+        let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
+        let ours = heads.iter().find(|head| head.own.op == own.op);
+        let other = heads.iter().find(|head| head.own.op != own.op);
+        let (Some(ours), Some(other)) = (ours, other) else { return Ok(None) };
+        let seen_of = |head: &Head| head.value.as_generation().and_then(|generation| state.body(generation));
+        let mut seen = other.seen.clone();
+        seen.extend(seen_of(ours).into_iter().flat_map(|body| body.latest.clone()));
+        let (bases, value) = (vec![ours.own.op, other.own.op], Some(other.value.clone()));
+        let repeats = vec![ChangeRef { op: other.own.op, index: other.index }];
+        self.push(Change::Set { node, field: field.clone(), bases, seen, repeats, value });
+        Ok(None)
+    }
+
     /// What these ops wrote to a register, as far as it is readable and not erased.
-    fn writes_of(
-        &self,
-        node: NodeId,
-        field: &Field,
-        ops: &[OpRef],
-    ) -> Result<Vec<(crate::merge::Rank, ChangeRef, Past)>> {
+    fn writes_of(&self, node: NodeId, field: &Field, ops: &[OpRef]) -> Result<Vec<Written>> {
         let view = self.view();
         let mut found = Vec::new();
         for reference in ops {
-            let (Some((_, op, _)), Some(rank)) = (view.op(reference)?, view.rank(reference)?) else { continue };
-            for (index, change) in (0u32..).zip(op.read().unwrap_or_default()) {
-                if change.register().as_ref() == Some(&(node, field.clone()))
-                    && let Some(past) = Past::of(change)
-                {
-                    found.push((rank, ChangeRef { op: *reference, index }, past));
+            let Some(op) = view.decoded(reference)?.filter(|op| !op.held) else { continue };
+            let order = (self.above(node, field, op.own)?, op.own);
+            for (index, change) in op.changes_of(node, field) {
+                if let Some(past) = Past::of(change.clone()) {
+                    found.push((order, ChangeRef { op: *reference, index: *index }, past));
                 }
             }
         }
         Ok(found)
+    }
+
+    /// The largest rank among an op and all that it replaced on a register: what made its value the shown one.
+    fn above(&self, node: NodeId, field: &Field, own: Rank) -> Result<Rank> {
+        let view = self.view();
+        let (mut largest, mut reached, mut next) = (own, BTreeSet::new(), vec![own.op]);
+        while let Some(reference) = next.pop() {
+            let Some(op) = view.decoded(&reference)? else { continue };
+            largest = largest.max(op.own);
+            for (_, change) in op.changes_of(node, field) {
+                if let Change::Set { bases, .. } | Change::Delete { bases, .. } = change {
+                    next.extend(bases.iter().filter(|base| reached.insert(**base)));
+                }
+            }
+        }
+        Ok(largest)
     }
 
     fn undo_edit(&mut self, own: ChangeRef, node: NodeId, generation: Generation) -> Result<Option<String>> {
@@ -230,18 +279,23 @@ impl Draft<'_> {
         }
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(Some(CHANGED_SINCE.into())) };
         let wanted = Touch { writes: false, edits: true };
-        let (_, mut updates) = from_log(&self.writer.db, node, row.id, wanted, i64::MAX)?;
+        let (_, mut updates) = from_log(&self.writer.branches(), node, row.id, wanted, Moment::NOW)?;
         let updates = updates.remove(&generation).unwrap_or_default();
         let ordered: Vec<&[u8]> = updates.values().map(Vec::as_slice).collect();
         let clients: Vec<_> = updates.keys().map(|(op, index)| undo_client(node, op, *index)).collect();
         let Some(at) = updates.keys().position(|key| *key == (own.op, own.index)) else {
             return Ok(Some("its text was erased".into()));
         };
-        let edits = Document::undo(&ordered, &clients, at, crate::text::UPDATE_BYTES_MAX);
-        if edits.is_empty() {
+        let undoing = Document::undo(&ordered, &clients, at, UPDATE_BYTES_MAX, SOURCES_MAX);
+        if undoing.is_empty() {
             return Ok(Some(CHANGED_SINCE.into()));
         }
-        self.push_edits(node, generation, edits);
+        let keys: Vec<_> = updates.keys().collect();
+        for Undoing { update, repeats } in undoing {
+            let sources = repeats.into_iter().filter_map(|number| keys.get(number));
+            let repeats = sources.map(|(op, index)| ChangeRef { op: *op, index: *index }).collect();
+            self.push(Change::Edit { node, generation, repeats, update: Some(update) });
+        }
         Ok(None)
     }
 
@@ -258,6 +312,9 @@ fn undo_client(node: NodeId, op: &OpRef, index: u32) -> ClientId {
     let undone = [op.origin.as_bytes().as_slice(), &seq, &op.prefix, &index].concat();
     derived_client(node, &[b"undo", &undone], "")
 }
+
+/// A past write of a register, with what decided whether it was shown.
+type Written = ((Rank, Rank), ChangeRef, Past);
 
 /// A value that a register once had, and how it was written.
 enum Past {
@@ -283,18 +340,6 @@ impl Past {
             }
         }
     }
-}
-
-/// The nodes that an action made: their kind was not set before.
-fn created(ops: &[(OpRef, OpId, Op)]) -> BTreeSet<NodeId> {
-    let changes = ops.iter().flat_map(|(_, _, op)| op.read().unwrap_or_default());
-    let made = changes.filter_map(|change| match change {
-        Change::Set { node, field, bases, value, .. } if field.as_str() == KIND && bases.is_empty() => {
-            (value != Some(Value::text(UNDO_KIND))).then_some(node)
-        }
-        _ => None,
-    });
-    made.collect()
 }
 
 fn what(change: &Change) -> String {

@@ -114,3 +114,6 @@ impl Vector {
         Sha256::digest(self.encode()).into()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,9 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// What each op counts for in a stretch on top of its weight, in bytes.
-const OP_OVERHEAD: usize = 96;
-
 /// A body that is being changed.
 #[derive(Debug, Default)]
 pub(crate) struct OpenBody {
@@ -62,8 +59,10 @@ pub(crate) struct Writer {
     pub head: i64,
     roll: [u8; 32],
     open: OpenStretch,
-    /// Set while a rebuild replays a log whose erased values are known already.
+    /// Nodes that were hidden since the page in hand began.
     pub hidden_by_merge: u64,
+    /// Memory does not say what the file says: something was rolled back and is not read back yet.
+    outdated: bool,
 }
 
 const SEED: &str = "origin_seed";
@@ -96,31 +95,43 @@ impl Writer {
             roll: [0; 32],
             open: OpenStretch::default(),
             hidden_by_merge: 0,
+            outdated: true,
             db,
             env,
         };
-        writer.reload()?;
+        writer.freshen()?;
         Ok(writer)
     }
 
-    /// Reads back what a roll-back undid, and draws another Yjs client: the old one's items may be gone.
-    pub fn reload(&mut self) -> Result<()> {
+    /// Says that something is being rolled back, so that nothing in memory holds until [`Writer::freshen`] has read it
+    /// back: a failure in between must not be written on from.
+    pub fn outdate(&mut self) {
+        self.outdated = true;
         self.known.clear();
         self.nodes.clear();
-        if let Some(seed) = meta::get::<[u8; 32]>(&self.db, SEED)? {
-            self.key = OriginKey::from_seed(&Zeroizing::new(seed));
+    }
+
+    /// Reads back what a roll-back undid, if there was one, and draws another Yjs client: the old one's items may be
+    /// gone.
+    pub fn freshen(&mut self) -> Result<()> {
+        if !self.outdated {
+            return Ok(());
         }
-        self.client = ClientId::from_bits(u64::from_be_bytes(random(&*self.env)));
-        self.head = log::head(&self.db)?;
-        let stretch = log::stretch_before(&self.db, self.head + 1)?;
+        let seed = meta::get::<[u8; 32]>(&self.db, SEED)?.map(Zeroizing::new);
+        let head = log::head(&self.db)?;
+        let stretch = log::stretch_before(&self.db, head + 1)?;
         let (signed, mut roll) = stretch.map_or((0, [0; 32]), |stretch| (stretch.last, stretch.roll));
         let mut open = OpenStretch::default();
-        for row in log::rows(&self.db, signed + 1, self.head)? {
+        for row in log::rows(&self.db, signed + 1, head)? {
             roll = next_roll(&roll, &row.id);
             open.last = Some(row.id);
-            open.bytes += row.packed.len() + OP_OVERHEAD;
+            open.bytes += log::content(&self.db, &row)?.stretch_weight();
         }
-        (self.roll, self.open) = (roll, open);
+        if let Some(seed) = seed {
+            self.key = OriginKey::from_seed(&seed);
+        }
+        self.client = ClientId::from_bits(u64::from_be_bytes(random(&*self.env)));
+        (self.head, self.roll, self.open, self.outdated) = (head, roll, open, false);
         Ok(())
     }
 
@@ -141,7 +152,7 @@ impl Writer {
 
     /// Appends an op of our own and applies it.
     pub fn append_own(&mut self, op: Op) -> Result<OpId> {
-        let weight: usize = op.changes.iter().map(Op::weight).sum::<usize>() + OP_OVERHEAD;
+        let weight = op.stretch_weight();
         if self.open.bytes + weight > OP_BYTES_MAX {
             self.close_stretch()?;
         }
@@ -177,6 +188,9 @@ impl Writer {
         self.roll = next_roll(&self.roll, &id);
         let row = LogRow { pos: self.head, chain, seq: op.seq, id, packed: op.pack() };
         log::append(&self.db, &row, emptied(&op))?;
+        if let Some(group) = op.group {
+            log::insert_grouped(&self.db, group, self.head)?;
+        }
         self.apply(self.head, &op, &id)
     }
 
@@ -188,15 +202,19 @@ impl Writer {
             return self.begin(op, id, origin, None);
         };
         if op.seq == Seq::FIRST {
-            return self.begin(op, id, row.id, None);
+            let origin = row.id;
+            drop(row);
+            return self.begin(op, id, origin, None);
         }
         let Some(before) = Seq::new(op.seq.get() - 1) else {
             return Err(Error::Gap { origin: op.origin, seq: op.seq });
         };
+        let origin = row.id;
+        drop(row);
         let found = self.branches().find(op.origin, before, |found| *found == op.prev)?;
         let (_, chain) = found.ok_or(Error::Gap { origin: op.origin, seq: op.seq })?;
         if chain.tip_seq != before.get() {
-            return self.begin(op, id, row.id, Some(chain));
+            return self.begin(op, id, origin, Some(chain));
         }
         log::set_tip(&self.db, chain.id, op.seq, id)?;
         self.known.moved(op.origin, chain.id, op.seq, *id);
@@ -205,8 +223,9 @@ impl Writer {
 
     fn begin(&mut self, op: &Op, id: &OpId, origin: i64, parent: Option<Chain>) -> Result<i64> {
         let fork_seq = op.seq.get() - 1;
-        let chain = log::insert_chain(&self.db, origin, parent.map(|parent| parent.id), fork_seq, op.seq, id)?;
-        self.known.forget(op.origin);
+        let parent = parent.map(|parent| parent.id);
+        let chain = log::insert_chain(&self.db, origin, parent, fork_seq, op.seq, id)?;
+        self.known.began(op.origin, Chain { id: chain, parent, fork_seq, tip_seq: op.seq.get(), tip: *id });
         Ok(chain)
     }
 

@@ -1,6 +1,7 @@
 //! The definition of a document: its updates, taken in order.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::Document;
 use super::list::List;
@@ -49,6 +50,12 @@ impl Gathered {
     /// Returns whether an update contradicts an earlier one.
     pub fn left_out(&self, number: usize) -> bool {
         self.left_out.iter().any(|left_out| left_out.number == number)
+    }
+
+    /// Returns which ids each update is the first to supply a text of.
+    pub fn supplied(&self) -> impl Iterator<Item = (usize, Span)> {
+        let texts = self.pieces.iter().filter(|(_, piece)| matches!(piece.content, Content::Units(_)));
+        texts.map(|(number, piece)| (*number, Span::new(piece.id, piece.len)))
     }
 
     fn add(&mut self, number: usize, update: Update<'_>) {
@@ -108,7 +115,8 @@ impl Gathered {
         let all_deleted = self.list.delete(&deletes);
         let unplaced: Vec<(usize, Piece)> =
             self.pieces.iter().filter(|(_, piece)| !self.list.holds(piece.id)).copied().collect();
-        let settled = all_deleted && unplaced.is_empty() && self.left_out.is_empty() && !self.list.is_odd();
+        let in_place = all_deleted && unplaced.is_empty() && self.left_out.is_empty();
+        let settled = in_place && !self.moved && !self.list.is_odd();
         let mut rest = runs(&self.list, &unplaced, &deletes);
         let mut blocked: Vec<u64> = unplaced.iter().map(|(_, piece)| piece.id.client).collect();
         for left_out in &self.left_out {
@@ -118,7 +126,7 @@ impl Gathered {
         }
         blocked.sort_unstable();
         blocked.dedup();
-        Document { text: self.list.text(), list: self.list, leftover: lines(rest), settled, blocked }
+        Document { text: OnceLock::new(), list: self.list, leftover: lines(rest), settled, blocked }
     }
 }
 

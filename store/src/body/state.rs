@@ -38,7 +38,7 @@ pub(super) fn write(document: &Document) -> Vec<u8> {
     let mut items = Items { out, number };
     items.put_gone(list);
     items.put_list(list);
-    put_text(&mut items.out, &document.text);
+    put_text(&mut items.out, document.text());
     items.out
 }
 
@@ -152,7 +152,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Unreadable> {
     let text = reader.text()?;
     reader.end()?;
     let list = fill(&gone, &items, text)?;
-    Ok(Document { list, text: text.to_owned(), leftover, settled, blocked })
+    Ok(Document { list, text: text.to_owned().into(), leftover, settled, blocked })
 }
 
 fn read_numbers(reader: &mut Reader<'_>) -> Result<Vec<u64>, Unreadable> {

@@ -41,7 +41,9 @@ fn undo_in_parts(updates: &[Vec<u8>], undone: usize, max: usize) -> Vec<Vec<u8>>
         client(update.iter().fold(7, |hash: u64, byte| hash.wrapping_mul(0x100_0000_01b3) ^ u64::from(*byte)))
     };
     let clients: Vec<ClientId> = updates.iter().map(of).collect();
-    Document::undo(&refs(updates), &clients, undone, max)
+    let undoing = Document::undo(&refs(updates), &clients, undone, max, 3);
+    assert!(undoing.iter().all(|undoing| undoing.repeats.len() <= 4));
+    undoing.into_iter().map(|undoing| undoing.update).collect()
 }
 
 /// What a device shows: the updates arrive one by one, and it rebuilds when it must.
@@ -598,6 +600,25 @@ fn an_undo_of_a_long_text_comes_in_parts() {
     assert!(undone.len() > 5 && undone.iter().all(|update| update.len() <= 300));
     updates.extend(undone);
     assert_eq!(rebuilt(&updates).text(), text);
+}
+
+#[test]
+fn each_part_of_an_undo_repeats_what_its_own_text_came_from() {
+    let letters = ["a", "😀", "b", "c", "😀", "d", "e"];
+    let mut updates: Vec<Vec<u8>> = Vec::new();
+    for letter in letters {
+        updates.extend(rebuilt(&updates).append(letter, client(1), MAX));
+    }
+    updates.extend(rebuilt(&updates).edit("", client(2), MAX));
+    let clients: Vec<ClientId> = (0..8).map(|number| client(100 + number)).collect();
+    let undoing = Document::undo(&refs(&updates), &clients, 7, MAX, 3);
+    let repeats: Vec<&[usize]> = undoing.iter().map(|undoing| undoing.repeats.as_slice()).collect();
+    assert_eq!(repeats, [&[0, 1, 2][..], &[3, 4, 5], &[6]]);
+    let whole = Document::undo(&refs(&updates), &clients, 7, MAX, 100);
+    assert_eq!(whole.len(), 1);
+    // Whoever divides otherwise undoes the same.
+    updates.extend(undoing.into_iter().chain(whole).map(|undoing| undoing.update));
+    assert_eq!(shown(&rebuilt(&updates)), ("a😀bc😀de".into(), "".into()));
 }
 
 #[test]

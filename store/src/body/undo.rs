@@ -5,10 +5,13 @@
 //! knows the client ids finds what was put back of a deleted text.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
+use super::Undoing;
 use super::list::{Item, List};
 use super::piece::Piece;
-use super::wire::{CLOCK_MAX, Id, Span, Update, normalize};
+use super::wire::{CLOCK_MAX, Content, Id, Span, Update, normalize};
 use super::write::Writer;
 
 /// What an update deleted that others had inserted, and the client that inserts it again.
@@ -48,22 +51,66 @@ impl Removal {
 }
 
 /// Returns the updates that take `undone` back in the document of `list`, which remembers deleted text. `own` is its
-/// removal, `others` are those of the other updates.
+/// removal, `others` are those of the other updates; no update is longer or has more sources than the last two say.
 pub(super) fn undo(
     list: &List,
     undone: &Update<'_>,
     own: &Removal,
     others: &[Removal],
-    bytes_max: usize,
-) -> Vec<Vec<u8>> {
+    sources: &Sources,
+    (bytes_max, sources_max): (usize, usize),
+) -> Vec<Undoing> {
     let mut writer = Writer::new(Id { client: own.client, clock: 0 }, bytes_max);
+    writer.cut_at(sources.cuts(sources_max));
     if own.units() <= u64::from(CLOCK_MAX) {
         restore(list, own, others, &mut writer);
     }
     for span in shown(list, inserted(undone), others) {
         writer.delete(span);
     }
-    writer.finish()
+    let updates = writer.finish().into_iter();
+    updates.map(|update| Undoing { repeats: sources.of_update(&update), update }).collect()
+}
+
+/// Which update supplied what was removed: each run by the clocks that its text gets when put back, and the number of
+/// the update; in order, and no two of a clock.
+pub(super) struct Sources(Vec<(Range<u32>, usize)>);
+
+impl Sources {
+    pub fn of(removal: &Removal, supplied: impl Iterator<Item = (usize, Span)>) -> Sources {
+        let copies = supplied.flat_map(|(number, span)| removal.copies(span).map(move |copy| (number, copy)));
+        let runs = copies.map(|(number, (part, copy))| (copy.clock..copy.plus(part.end - part.start).clock, number));
+        let mut runs: Vec<_> = runs.collect();
+        runs.sort_unstable_by_key(|(clocks, _)| clocks.start);
+        Sources(runs)
+    }
+
+    /// Returns where to begin another update, so that each has at most `max` sources.
+    fn cuts(&self, max: usize) -> Vec<u32> {
+        let (mut cuts, mut held) = (Vec::new(), BTreeSet::new());
+        for (clocks, number) in &self.0 {
+            if held.len() == max && !held.contains(number) {
+                cuts.push(clocks.start);
+                held.clear();
+            }
+            held.insert(number);
+        }
+        cuts
+    }
+
+    /// Returns which updates supplied the text that an update puts back.
+    fn of_update(&self, update: &[u8]) -> Vec<usize> {
+        let Ok(update) = Update::decode(update) else { return Vec::new() };
+        let texts = update.structs.iter().filter(|item| matches!(item.content, Content::Text(_)));
+        let mut numbers = BTreeSet::new();
+        for item in texts {
+            let (start, end) = (item.id.clock, item.id.plus(item.len).clock);
+            let from = self.0.partition_point(|(clocks, _)| clocks.end <= start);
+            let fed = self.0[from..].iter().take_while(|(clocks, _)| clocks.start < end);
+            numbers.extend(fed.map(|(_, number)| *number));
+        }
+        numbers.into_iter().collect()
+    }
 }
 
 fn inserted(update: &Update<'_>) -> Vec<Span> {

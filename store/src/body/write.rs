@@ -1,6 +1,7 @@
 //! New updates: insertions of one client and deletions, divided so that none is too long.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use super::wire::{Content, Id, Span, Struct, encode};
 
@@ -18,6 +19,8 @@ pub(super) struct Writer<'a> {
     next: Id,
     bytes_max: usize,
     bytes: usize,
+    /// The clocks at which another update begins, the next one first.
+    cuts: VecDeque<u32>,
     structs: Vec<Struct<'a>>,
     deletes: Vec<Span>,
     updates: Vec<Vec<u8>>,
@@ -30,18 +33,27 @@ impl<'a> Writer<'a> {
             next,
             bytes_max: bytes_max.max(UPDATE_BYTES_MIN),
             bytes: UPDATE_BYTES,
+            cuts: VecDeque::new(),
             structs: Vec::new(),
             deletes: Vec::new(),
             updates: Vec::new(),
         }
     }
 
+    /// Begins another update at these clocks, too, or behind the character that one of them divides.
+    pub fn cut_at(&mut self, cuts: Vec<u32>) {
+        self.cuts = cuts.into();
+    }
+
     /// Inserts a text between two units.
     pub fn insert(&mut self, origin: Option<Id>, right_origin: Option<Id>, mut text: Cow<'a, str>) {
         let mut origin = origin;
         while !text.is_empty() {
+            self.cut();
             self.reserve(STRUCT_BYTES + char::MAX.len_utf8());
             let room = self.bytes_max - self.bytes - STRUCT_BYTES;
+            let uncut = self.cuts.front().map_or(text.len(), |cut| bytes_of(&text, cut - self.next.clock));
+            let room = room.min(uncut);
             let (chunk, rest) = split(text, room);
             let len = super::wire::utf16_len(&chunk) as u32;
             let bytes = chunk.len();
@@ -84,6 +96,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Ends the update if the next unit belongs to another.
+    fn cut(&mut self) {
+        let reached = self.cuts.partition_point(|cut| *cut <= self.next.clock);
+        if self.cuts.drain(..reached).next().is_some() {
+            self.flush();
+        }
+    }
+
     fn flush(&mut self) {
         if !self.structs.is_empty() || !self.deletes.is_empty() {
             self.updates.push(encode(&self.structs, &self.deletes));
@@ -92,6 +112,15 @@ impl<'a> Writer<'a> {
         self.deletes.clear();
         self.bytes = UPDATE_BYTES;
     }
+}
+
+/// Returns the bytes of the first characters of a text that make up so many UTF-16 code units.
+fn bytes_of(text: &str, units: u32) -> usize {
+    let ends = text.char_indices().scan(0, |units, (at, c)| {
+        *units += c.len_utf16();
+        Some((*units, at + c.len_utf8()))
+    });
+    ends.skip_while(|(so_far, _)| *so_far < units as usize).map(|(_, end)| end).next().unwrap_or(text.len())
 }
 
 /// Divides a text after at most `room` bytes, between characters.

@@ -12,7 +12,7 @@ pub const LAST: Date = date(9999, 12, 31);
 
 /// Days until the calendar repeats, weekdays included. So many periods of any length and interval are a whole number
 /// of repetitions, and what they do not contain does not exist.
-const CYCLE_DAYS: i64 = 146_097;
+pub(super) const CYCLE_DAYS: i64 = 146_097;
 
 /// What a day must fit. An empty list allows every day.
 #[derive(Clone, Debug, PartialEq, Eq)]

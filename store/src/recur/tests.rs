@@ -212,6 +212,19 @@ fn rules_that_fit_no_day_end_quickly() {
 }
 
 #[test]
+fn a_count_is_over_after_the_calendar_repeats() {
+    let rare = rule("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO;COUNT=1000");
+    let (start, far) = (day("1900-01-01"), day("9990-01-01"));
+    assert_eq!(current(&rare, start, &[(far, far)]), None);
+    let early = day("2025-01-01");
+    assert_eq!(current(&rare, start, &[(early, early)]), Some(day("2044-02-29")));
+    let yearly = rule("FREQ=YEARLY;COUNT=1000");
+    let (last, over) = (day("2299-06-01"), day("2300-01-01"));
+    assert_eq!(current(&yearly, start, &[(last, last)]), Some(over));
+    assert_eq!(current(&yearly, start, &[(over, over)]), None);
+}
+
+#[test]
 fn dates_out_of_range_have_no_occurrence() {
     let daily = rule("daily");
     let done = rule("FREQ=YEARLY;INTERVAL=9999;X-HEPH-FROM=DONE");

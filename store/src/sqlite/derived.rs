@@ -2,9 +2,10 @@
 //! surfaces ask for. Nothing here is ever in the digest.
 
 use super::log::array;
-use super::state::NodeRow;
+use super::state::{NodeRow, backwards};
 use crate::error::Result;
 use crate::id::NodeId;
+use crate::undone::UNDO_KIND;
 use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::collections::BTreeSet;
@@ -101,7 +102,41 @@ pub struct Filter {
 
 /// Nodes that are not hidden, by do-date (none last), then age.
 pub fn list(db: &Connection, filter: &Filter) -> Result<Vec<NodeRow>> {
-    let mut sql = String::from("SELECT id, uuid, state FROM node WHERE hidden = 0 AND kind = ?");
+    let look = |from: From<'_>, limit: usize| {
+        let (sql, values) = list_query(filter, from, limit);
+        let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
+        rows(db, &sql, &values)
+    };
+    let Some((do_date, id)) = &filter.after else { return look(From::Start, filter.limit) };
+    let key = do_date.as_deref().unwrap_or(NO_DATE);
+    let mut found = look(From::Within(key, *id), filter.limit)?;
+    if found.len() < filter.limit {
+        found.extend(look(From::Behind(key), filter.limit - found.len())?);
+    }
+    Ok(found)
+}
+
+/// Where a list begins. Rows of one day are told apart by their number, and SQLite does not look both up at once.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    Start,
+    /// On this day, behind this row.
+    Within(&'a str, i64),
+    /// After this day.
+    Behind(&'a str),
+}
+
+/// The query of a list. It names its index, since without statistics SQLite may prefer one that has to be sorted: each
+/// but the one of what is due gives the rows in their order. What carries a tag is found by the tag.
+fn list_query(filter: &Filter, from: From<'_>, limit: usize) -> (String, Vec<Box<dyn ToSql>>) {
+    let index = match filter {
+        Filter { tags, .. } if !tags.is_empty() => "NOT INDEXED",
+        Filter { project: Some(_), .. } => "INDEXED BY node_project",
+        Filter { due: Some(_), .. } => "INDEXED BY node_due",
+        Filter { status: Some(_), .. } => "INDEXED BY node_state",
+        _ => "INDEXED BY node_kind",
+    };
+    let mut sql = format!("SELECT id, uuid, state FROM node {index} WHERE hidden = 0 AND kind = ?");
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.kind.clone())];
     let mut narrow = |part: &str, value: Box<dyn ToSql>| {
         sql.push_str(part);
@@ -117,75 +152,77 @@ pub fn list(db: &Connection, filter: &Filter) -> Result<Vec<NodeRow>> {
         narrow(" AND attention = ?", Box::new(attention.clone()));
     }
     if let Some(due) = filter.due {
-        let limit = format!("{due}T99");
-        narrow(" AND min(coalesce(do_date, late_on), coalesce(late_on, do_date)) <= ?", Box::new(limit));
+        narrow(" AND due_key < '~' AND due_key <= ?", Box::new(format!("{due}T99")));
     }
     for tag in &filter.tags {
         narrow(" AND id IN (SELECT node FROM tagged WHERE tag = ?)", Box::new(*tag.as_bytes()));
     }
-    if let Some((do_date, id)) = &filter.after {
-        let key = do_date.clone().unwrap_or_else(|| NO_DATE.to_owned());
-        narrow(" AND (coalesce(do_date, '~'), id) > (?", Box::new(key));
-        narrow(", ?)", Box::new(*id));
+    match from {
+        From::Start => {}
+        From::Within(key, id) => {
+            narrow(" AND do_key = ?", Box::new(key.to_owned()));
+            narrow(" AND id > ?", Box::new(id));
+        }
+        From::Behind(key) => narrow(" AND do_key > ?", Box::new(key.to_owned())),
     }
-    sql.push_str(" ORDER BY coalesce(do_date, '~'), id LIMIT ?");
-    values.push(Box::new(filter.limit as i64));
-    let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
-    rows(db, &sql, &values)
+    sql.push_str(" ORDER BY do_key, id LIMIT ?");
+    values.push(Box::new(limit as i64));
+    (sql, values)
 }
 
 /// Sorts behind every date.
 pub const NO_DATE: &str = "~";
 
-/// Nodes on which something awaits a choice.
+/// Nodes on which something awaits a choice, but for the marks of undone ops: nobody has to choose there.
 pub fn conflicted(db: &Connection, limit: usize) -> Result<Vec<NodeRow>> {
-    let sql = "SELECT id, uuid, state FROM node WHERE conflicted = 1 ORDER BY id LIMIT ?1";
-    rows(db, sql, &[&(limit as i64)])
+    let sql = "SELECT id, uuid, state FROM node WHERE conflicted = 1 AND kind IS NOT ?1 ORDER BY id LIMIT ?2";
+    rows(db, sql, &[&UNDO_KIND, &(limit as i64)])
 }
 
-/// How many nodes await a choice.
+/// How many nodes await a choice; see [`conflicted`].
 pub fn conflicted_count(db: &Connection) -> Result<u64> {
-    let count: i64 =
-        db.prepare_cached("SELECT count(*) FROM node WHERE conflicted = 1")?.query_row([], |row| row.get(0))?;
+    let sql = "SELECT count(*) FROM node WHERE conflicted = 1 AND kind IS NOT ?1";
+    let count: i64 = db.prepare_cached(sql)?.query_row([UNDO_KIND], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
 
-/// Nodes whose id starts with these hex digits (lower case, at most 32), at most `limit`.
+/// Nodes whose id starts with these hex digits (lower case, at most 32), at most `limit`; no marks of undone ops.
 pub fn by_prefix(db: &Connection, digits: &str, limit: usize) -> Result<Vec<NodeId>> {
     let bound = |pad: char| {
         let padded: String = digits.chars().chain(std::iter::repeat(pad)).take(32).collect();
         hex::decode(padded).unwrap_or_default()
     };
-    let mut statement = db.prepare_cached("SELECT uuid FROM node WHERE uuid BETWEEN ?1 AND ?2 LIMIT ?3")?;
-    let found = statement
-        .query_map(params![bound('0'), bound('f'), limit as i64], |row| Ok(NodeId::from_bytes(array(row, 0)?)))?;
+    let sql = "SELECT uuid FROM node WHERE uuid BETWEEN ?1 AND ?2 AND kind IS NOT ?3 LIMIT ?4";
+    ids(db, sql, params![bound('0'), bound('f'), UNDO_KIND, limit as i64])
+}
+
+/// Nodes whose id ends with these hex digits (lower case, one to eight), at most `limit`; no marks of undone ops.
+pub fn by_suffix(db: &Connection, digits: &str, limit: usize) -> Result<Vec<NodeId>> {
+    let Ok(end) = u32::from_str_radix(digits, 16) else { return Ok(Vec::new()) };
+    // Backwards, an ending is a beginning: one range of the index.
+    let first = backwards(end);
+    let last = first | u32::MAX.checked_shr(4 * digits.len() as u32).unwrap_or(0);
+    let sql = "SELECT uuid FROM node WHERE tail BETWEEN ?1 AND ?2 AND kind IS NOT ?3 LIMIT ?4";
+    ids(db, sql, params![first, last, UNDO_KIND, limit as i64])
+}
+
+fn ids(db: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<NodeId>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let found = statement.query_map(values, |row| Ok(NodeId::from_bytes(array(row, 0)?)))?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Nodes whose id ends with these hex digits (lower case, one to eight), at most `limit`.
-pub fn by_suffix(db: &Connection, digits: &str, limit: usize) -> Result<Vec<NodeId>> {
-    let Ok(low) = i64::from_str_radix(digits, 16) else { return Ok(Vec::new()) };
-    let modulus = 1i64 << (4 * digits.len().min(8));
-    let mut found = Vec::new();
-    // A full tail is one look into the index; a shorter one walks the index of tails, four bytes a node.
-    let sql = if modulus == 1 << 32 {
-        "SELECT uuid FROM node WHERE tail = ?1 AND ?2 > 0 LIMIT ?3"
-    } else {
-        "SELECT uuid FROM node WHERE id IN (SELECT id FROM node INDEXED BY node_tail WHERE tail % ?2 = ?1 LIMIT ?3)"
-    };
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params![low, modulus, limit as i64])?;
-    while let Some(row) = rows.next()? {
-        found.push(NodeId::from_bytes(array(row, 0)?));
-    }
-    Ok(found)
+/// Whether an op on a node is held.
+pub fn has_held(db: &Connection, node: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM touch JOIN held ON held.pos = touch.pos WHERE touch.node = ?1)";
+    Ok(db.prepare_cached(sql)?.query_row([node], |row| row.get(0))?)
 }
 
-/// Nodes that a link key names, oldest first.
+/// Nodes that a link key may mean, the smallest id first: the same on every device.
 pub fn named(db: &Connection, key: &str, limit: usize) -> Result<Vec<NodeRow>> {
     let sql = "SELECT id, uuid, state FROM node WHERE id IN (SELECT node FROM name WHERE key = ?1)
-               AND hidden = 0 ORDER BY id LIMIT ?2";
-    rows(db, sql, &[&key, &(limit as i64)])
+               AND hidden = 0 AND coalesce(kind, '') NOT IN (?2, 'tag', 'device', 'entry') ORDER BY uuid LIMIT ?3";
+    rows(db, sql, &[&key, &UNDO_KIND, &(limit as i64)])
 }
 
 /// Nodes of a kind with a title key, oldest first.
@@ -195,11 +232,11 @@ pub fn of_kind_named(db: &Connection, kind: &str, key: &str) -> Result<Vec<NodeR
     rows(db, sql, &[&key, &kind])
 }
 
-/// Nodes whose text links to a key.
-pub fn linking(db: &Connection, key: &str) -> Result<Vec<NodeRow>> {
+/// Nodes whose text links to a key, at most `limit`.
+pub fn linking(db: &Connection, key: &str, limit: usize) -> Result<Vec<NodeRow>> {
     let sql = "SELECT id, uuid, state FROM node WHERE id IN (SELECT node FROM link WHERE key = ?1)
-               AND hidden = 0 ORDER BY id";
-    rows(db, sql, &[&key])
+               AND hidden = 0 ORDER BY id LIMIT ?2";
+    rows(db, sql, &[&key, &(limit as i64)])
 }
 
 /// Full-text search, best first: `query` in FTS5's own syntax.
@@ -216,18 +253,21 @@ pub struct Imported {
     pub node: NodeId,
     /// SHA-256 of the text.
     pub text: [u8; 32],
-    /// Positions of the edits that made it up.
+    /// Positions of the edits that made it up, or that merged it into another text.
     pub versions: Vec<i64>,
+    /// The text, if it was merged into another one.
+    pub merged: Option<String>,
 }
 
 /// See [`Imported`].
 pub fn imported(db: &Connection, vault: &str, path: &[u8]) -> Result<Option<Imported>> {
     let mut statement =
-        db.prepare_cached("SELECT node, text, versions FROM imported WHERE vault = ?1 AND path = ?2")?;
+        db.prepare_cached("SELECT node, text, versions, merged FROM imported WHERE vault = ?1 AND path = ?2")?;
     let found = statement.query_row(params![vault, path], |row| {
         let packed: Vec<u8> = row.get(2)?;
         let versions = packed.chunks_exact(8).filter_map(|chunk| Some(i64::from_be_bytes(chunk.try_into().ok()?)));
-        Ok(Imported { node: NodeId::from_bytes(array(row, 0)?), text: array(row, 1)?, versions: versions.collect() })
+        let (node, text) = (NodeId::from_bytes(array(row, 0)?), array(row, 1)?);
+        Ok(Imported { node, text, versions: versions.collect(), merged: row.get(3)? })
     });
     Ok(found.optional()?)
 }
@@ -235,9 +275,10 @@ pub fn imported(db: &Connection, vault: &str, path: &[u8]) -> Result<Option<Impo
 /// Stores what was imported from a path.
 pub fn put_imported(db: &Connection, vault: &str, path: &[u8], imported: &Imported) -> Result<()> {
     let packed: Vec<u8> = imported.versions.iter().flat_map(|pos| pos.to_be_bytes()).collect();
-    let sql = "INSERT INTO imported (vault, path, node, text, versions) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT (vault, path) DO UPDATE SET node = ?3, text = ?4, versions = ?5";
-    db.prepare_cached(sql)?.execute(params![vault, path, imported.node.as_bytes(), imported.text, packed])?;
+    let Imported { node, text, merged, .. } = imported;
+    let sql = "INSERT INTO imported (vault, path, node, text, versions, merged) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (vault, path) DO UPDATE SET node = ?3, text = ?4, versions = ?5, merged = ?6";
+    db.prepare_cached(sql)?.execute(params![vault, path, node.as_bytes(), text, packed, merged])?;
     Ok(())
 }
 
@@ -247,4 +288,53 @@ pub fn kinds(db: &Connection) -> Result<Vec<(String, u64)>> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite finds the rows of a list.
+    fn plan(filter: &Filter, from: From<'_>) -> String {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("../../../migrations/0001_replica.sql")).unwrap();
+        let (sql, values) = list_query(filter, from, 10);
+        let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.query_map(values.as_slice(), |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("; ")
+    }
+
+    #[test]
+    fn lists_read_their_rows_in_order_from_an_index() {
+        let any = || Filter { kind: "task".into(), ..Filter::default() };
+        let stated = || Filter { status: Some("outstanding".into()), ..any() };
+        let of_project = || Filter { project: Some(NodeId::from_bytes([1; 16])), ..stated() };
+        let (within, behind) = (From::Within("2026-01-01", 7), From::Behind("2026-01-01"));
+        let cases = [
+            (any(), From::Start, "node_kind (kind=?)"),
+            (any(), within, "node_kind (kind=? AND do_key=? AND id>?)"),
+            (any(), behind, "node_kind (kind=? AND do_key>?)"),
+            (stated(), From::Start, "node_state (kind=? AND status=?)"),
+            (stated(), within, "node_state (kind=? AND status=? AND do_key=? AND id>?)"),
+            (stated(), behind, "node_state (kind=? AND status=? AND do_key>?)"),
+            (of_project(), From::Start, "node_project (project=? AND kind=?)"),
+            (of_project(), behind, "node_project (project=? AND kind=? AND do_key>?)"),
+        ];
+        for (filter, from, expected) in cases {
+            assert_eq!(plan(&filter, from), format!("SEARCH node USING INDEX {expected}"));
+        }
+    }
+
+    #[test]
+    fn what_is_due_or_carries_a_tag_is_found_by_that_and_sorted() {
+        let filter = || Filter { kind: "task".into(), status: Some("outstanding".into()), ..Filter::default() };
+        let due = Filter { due: Some(jiff::civil::date(2026, 1, 1)), ..filter() };
+        let expected = "SEARCH node USING INDEX node_due (kind=? AND due_key<?); USE TEMP B-TREE FOR ORDER BY";
+        assert_eq!(plan(&due, From::Start), expected);
+        let tagged = Filter { tags: vec![NodeId::from_bytes([1; 16])], ..filter() };
+        let found = plan(&tagged, From::Start);
+        assert!(found.starts_with("SEARCH node USING INTEGER PRIMARY KEY (rowid=?)"), "{found}");
+        assert!(found.contains("SEARCH tagged USING PRIMARY KEY (tag=?)"), "{found}");
+    }
 }

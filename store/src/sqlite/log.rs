@@ -2,7 +2,7 @@
 
 use crate::codec::Malformed;
 use crate::error::Result;
-use crate::id::{NodeId, OpId, OpRef, Origin, Seq};
+use crate::id::{GroupId, NodeId, OpId, OpRef, Origin, Seq};
 use crate::op::{ChangeRef, Op, Place};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -28,8 +28,15 @@ pub struct OriginRow {
     pub id: i64,
     /// Its public key.
     pub key: [u8; 32],
-    /// Its chains, in the order in which they were met.
+    /// Its chains, in the order in which they were met, which is that of their rows.
     pub chains: Vec<Chain>,
+}
+
+impl OriginRow {
+    /// Where a chain stands among them.
+    pub fn at(&self, chain: i64) -> std::result::Result<usize, usize> {
+        self.chains.binary_search_by_key(&chain, |known| known.id)
+    }
 }
 
 /// A row of the log.
@@ -163,6 +170,20 @@ pub fn append(db: &Connection, row: &LogRow, emptied: usize) -> Result<()> {
     Ok(())
 }
 
+/// Notes that an op is part of an action that needed several.
+pub fn insert_grouped(db: &Connection, group: GroupId, pos: i64) -> Result<()> {
+    let sql = "INSERT INTO grouped (id, pos) VALUES (?1, ?2)";
+    db.prepare_cached(sql)?.execute(params![group.as_bytes(), pos])?;
+    Ok(())
+}
+
+/// The positions of the ops of such an action, in order.
+pub fn grouped(db: &Connection, group: GroupId) -> Result<Vec<i64>> {
+    let mut query = db.prepare_cached("SELECT pos FROM grouped WHERE id = ?1 ORDER BY pos")?;
+    let rows = query.query_map([group.as_bytes()], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Stores an op again with other values erased or supplied: the only change that the log allows.
 pub fn replace(db: &Connection, pos: i64, packed: &[u8], emptied: usize) -> Result<()> {
     let sql = "UPDATE log SET packed = ?2, emptied = ?3 WHERE pos = ?1";
@@ -194,6 +215,24 @@ pub fn content(db: &Connection, row: &LogRow) -> Result<Op> {
     let (origin, _) = chain_origin(db, row.chain)?;
     let place = Place { origin, seq: row.seq, prev: OpId::NONE, key: None };
     Ok(Op::unpack(place, &row.packed)?)
+}
+
+/// Names the op at a position.
+pub fn reference(db: &Connection, pos: i64) -> Result<OpRef> {
+    let sql = "SELECT origin.origin, log.seq, log.id FROM log JOIN chain ON chain.id = log.chain
+               JOIN origin ON origin.id = chain.origin WHERE log.pos = ?1";
+    let named = |row: &Row<'_>| {
+        let id = OpId::from_bytes(array(row, 2)?);
+        Ok(OpRef::new(Origin::from_bytes(array(row, 0)?), seq(row, 1)?, &id))
+    };
+    Ok(db.prepare_cached(sql)?.query_row([pos], named)?)
+}
+
+/// The hashes of the ops from `first` to `last`, both included.
+pub fn ids(db: &Connection, first: i64, last: i64) -> Result<Vec<OpId>> {
+    let mut statement = db.prepare_cached("SELECT id FROM log WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos")?;
+    let rows = statement.query_map([first, last], |row| Ok(OpId::from_bytes(array(row, 0)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The last position of the log; 0 if it is empty.
@@ -228,32 +267,6 @@ pub fn stretch_at(db: &Connection, last: i64) -> Result<Option<StretchRow>> {
 pub fn stretch_before(db: &Connection, before: i64) -> Result<Option<StretchRow>> {
     let sql = "SELECT last, signature, roll FROM stretch WHERE last < ?1 ORDER BY last DESC LIMIT 1";
     Ok(db.prepare_cached(sql)?.query_row([before], stretch_row).optional()?)
-}
-
-/// Notes that an op is held.
-pub fn hold(db: &Connection, pos: i64, reason: &str) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO held (pos, reason) VALUES (?1, ?2)";
-    db.prepare_cached(sql)?.execute(params![pos, reason])?;
-    Ok(())
-}
-
-/// Whether an op is held.
-pub fn is_held(db: &Connection, pos: i64) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM held WHERE pos = ?1)";
-    Ok(db.prepare_cached(sql)?.query_row([pos], |row| row.get(0))?)
-}
-
-/// Notes that an op is no longer held.
-pub fn release(db: &Connection, pos: i64) -> Result<()> {
-    db.prepare_cached("DELETE FROM held WHERE pos = ?1")?.execute([pos])?;
-    Ok(())
-}
-
-/// The held ops with their reasons.
-pub fn held(db: &Connection) -> Result<Vec<(i64, String)>> {
-    let mut statement = db.prepare_cached("SELECT pos, reason FROM held ORDER BY pos")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Notes that a node has to be derived again once `op` is here.

@@ -1,6 +1,8 @@
 //! The file: connections, settings, and the only SQL of the crate, a file per group of tables.
 
+pub mod check;
 pub mod derived;
+pub mod held;
 pub mod log;
 pub mod meta;
 pub mod migrate;
@@ -45,16 +47,22 @@ pub fn open_reader(path: &Path) -> Result<Connection> {
 }
 
 fn create_private(path: &Path) -> Result<()> {
+    let opened = private().create(true).truncate(false).open(path);
+    opened.map(drop).map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+fn private() -> std::fs::OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    opened.map(drop).map_err(|source| Error::Io { path: path.to_owned(), source })
+    options.read(true).write(true).mode(0o600);
+    options
 }
 
 /// Copies the file, as it stands at one moment, into a new one that only its owner can read.
 pub fn copy_into(from: &Path, to: &Path) -> Result<()> {
     let db = open_reader(from)?;
-    create_private(to)?;
+    // Nothing of this name is written over: it would be somebody else's.
+    private().create_new(true).open(to).map_err(|source| Error::Io { path: to.to_owned(), source })?;
     let name = to.to_str().ok_or_else(|| Error::Io {
         path: to.to_owned(),
         source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "the name of a backup must be UTF-8"),

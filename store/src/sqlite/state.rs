@@ -50,10 +50,15 @@ pub fn node(db: &Connection, node: NodeId) -> Result<Option<NodeRow>> {
     Ok(statement.query_row([node.as_bytes()], node_row).optional()?)
 }
 
+/// Eight hex digits in reverse order, so that numbers with the same last digits stand together in an index.
+pub fn backwards(digits: u32) -> u32 {
+    (0..8).fold(0, |out, place| out << 4 | (digits >> (4 * place)) & 0xf)
+}
+
 /// Adds an empty row for a node and returns its number.
 pub fn insert_node(db: &Connection, node: NodeId) -> Result<i64> {
     let bytes = node.as_bytes();
-    let tail = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
+    let tail = backwards(u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]));
     let sql = "INSERT INTO node (uuid, state, tail, hidden, conflicted) VALUES (?1, x'', ?2, 1, 0)";
     Ok(db.prepare_cached(sql)?.insert(params![bytes, i64::from(tail)])?)
 }
@@ -170,7 +175,8 @@ pub fn put_bucket(db: &Connection, bucket: u8, sum: &[u8; 32]) -> Result<()> {
 /// Empties every table that can be derived from the log.
 pub fn clear(db: &Connection) -> Result<()> {
     let tables = [
-        "node", "body", "touch", "held", "awaited", "erased", "repeated", "missing", "digest", "tagged", "name", "link",
+        "node", "body", "touch", "held", "late", "awaited", "erased", "repeated", "missing", "digest", "tagged",
+        "name", "link",
     ];
     for table in tables {
         db.execute(&format!("DELETE FROM {table}"), [])?;
