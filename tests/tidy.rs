@@ -16,7 +16,7 @@ const FUNCTION_LINES: usize = 70;
 
 /// Files beyond [`FILE_LINES`], and how long each may be.
 const LONG_FILES: &[(&str, usize)] = &[
-    ("store/src/op.rs", 682), // The op, its two encodings and its changes; to be divided by frame and changes.
+    ("store/src/op.rs", 683), // The op, its two encodings and its changes; to be divided by frame and changes.
 ];
 
 /// Functions beyond [`FUNCTION_LINES`], and how long each may be.

@@ -4,7 +4,8 @@
 //! length and a salted hash. The *packed op* is what is stored and sent: everything but the hashes of the values that
 //! are here, since they can be computed. `docs/design.md` has both to the byte, with test vectors.
 //!
-//! This module knows nothing of who wins ([`crate::merge`]) or where ops are kept.
+//! It knows nothing of who wins ([`crate::merge`]) or where ops are kept. It stays whole so that what is encoded and
+//! what is decoded are read side by side.
 
 use crate::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::field::{BODY, DELETED, Field, KIND, OF, Value};
