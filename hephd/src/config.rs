@@ -63,7 +63,11 @@ impl HubUrl {
         &self.0
     }
 
-    fn parse(text: &str) -> Result<Self, Unusable> {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// If it is none, or one that this version does not speak to.
+    pub fn parse(text: &str) -> Result<Self, Unusable> {
         let usual = "such as --hub-url http://127.0.0.1:8787";
         let url = reqwest::Url::parse(text);
         let url = url.map_err(|why| Unusable::new(format!("--hub-url is not an address ({why})"), usual))?;

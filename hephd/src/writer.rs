@@ -9,6 +9,7 @@
 //! ```
 
 use crate::limits::{READERS_MAX, WRITES_PER_COMMIT_MAX, WRITES_QUEUED_MAX};
+use crate::work;
 use heph_store::{
     error::Error as StoreError,
     read::{Reads, View},
@@ -98,7 +99,7 @@ impl Writer {
         let (sender, receiver) = watch::channel(head(&reads)?);
         let (queue, waiting) = mpsc::channel(WRITES_QUEUED_MAX);
         let thread = WriterThread { reads, replica, waiting, moved: sender };
-        std::thread::Builder::new().name("heph-writer".to_owned()).spawn(move || thread.work())?;
+        work::on_a_thread("heph-writer", thread.work())?;
         Ok(Self { queue, moved: receiver })
     }
 
@@ -152,8 +153,8 @@ struct WriterThread {
 }
 
 impl WriterThread {
-    fn work(mut self) {
-        while let Some(batch) = self.next_batch() {
+    async fn work(mut self) {
+        while let Some(batch) = self.next_batch().await {
             if !batch.is_empty() {
                 self.commit(batch);
             }
@@ -161,9 +162,9 @@ impl WriterThread {
     }
 
     /// Waits for work, then takes what else waits. `None` once the queue is closed and empty.
-    fn next_batch(&mut self) -> Option<Vec<Box<dyn Work>>> {
+    async fn next_batch(&mut self) -> Option<Vec<Box<dyn Work>>> {
         let mut batch = Vec::new();
-        let mut message = self.waiting.blocking_recv()?;
+        let mut message = self.waiting.recv().await?;
         loop {
             match message {
                 Message::Work(work) => batch.push(work),
@@ -231,7 +232,7 @@ impl Readers {
     ) -> Result<T, ReadError> {
         let pool = self.pool.clone();
         let turn = pool.turns.clone().acquire_owned().await.map_err(|_| ReadError::Stopped)?;
-        let answer = tokio::task::spawn_blocking(move || {
+        let answer = work::off_the_loop(move || {
             let reads = pool.take()?;
             let seen = reads.read(|view| Ok::<T, StoreError>(look(view)))?;
             pool.give_back(reads);

@@ -151,6 +151,7 @@ impl Listener {
         }
         let shutdown = self.shutdown.clone();
         let event = tokio::select! {
+            biased;
             () = shutdown.requested() => return None,
             event = timeout(EVENT_KEEP_ALIVE, self.events.recv()) => event,
         };

@@ -17,6 +17,7 @@ use crate::{
         },
         text::{Base64, Hex},
     },
+    work::off_the_loop,
 };
 use axum::{
     Json,
@@ -44,7 +45,8 @@ pub async fn vector(
 
 /// Takes a page in, and answers once it is durable.
 pub async fn push(replica: Admitted, PackedPage(packed, _turn): PackedPage) -> Result<Json<PushAnswer>, Refused> {
-    let stretches = off_the_loop(move || Ok(page::decode(&decompress(&packed)?)?)).await?;
+    let decoded = off_the_loop(move || Ok::<_, Refused>(page::decode(&decompress(&packed)?)?));
+    let stretches = decoded.await.map_err(|error| Refused::internal(&error))??;
     let Ingested { added, known, .. } = ingest(&replica, stretches).await?;
     let (end, vector) = replica.readers.read(|view| Ok::<_, StoreError>((view.end()?, view.vector()?))).await??;
     tracing::debug!(added, known, position = end.0, "took a page in");
@@ -81,13 +83,7 @@ pub async fn ops(replica: Admitted, Asked(request, _turn): Asked<OpsRequest>) ->
         return Err(Refused::too_large(format!("more than {OPS_REQUEST_MAX} ops in one question")));
     }
     let page = replica.readers.read(move |view| view.stretches_of(&request.ops)).await??;
-    let packed = off_the_loop(move || compress(&page).map_err(|error| Refused::internal(&error))).await?;
+    let packed = off_the_loop(move || compress(&page)).await.map_err(|error| Refused::internal(&error))?;
+    let packed = packed.map_err(|error| Refused::internal(&error))?;
     Ok(([(CONTENT_TYPE, PAGE_TYPE)], packed).into_response())
-}
-
-/// Runs what takes a while (compressing, hashing) where it holds nobody up.
-async fn off_the_loop<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
-) -> Result<T, Refused> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Refused::internal(&error))?
 }

@@ -25,17 +25,18 @@ mod turns;
 
 use crate::{config::ServerConfig, http, limits, run::Shutdown, sync::protocol::hub_id};
 use anyhow::Context;
+use axum::Router;
 use ed25519_dalek::SigningKey;
 use heph_store::env::{Env, SystemEnv};
 use heph_store::id::HubId;
 use owner::Owners;
 use replicas::Replicas;
-use std::{io::Write, sync::Arc};
+use std::{io::Write, net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
 use turns::Turns;
 
 /// What all handlers share. Nothing in it leads to a replica but the gate.
-struct Hub {
+pub struct Hub {
     key: SigningKey,
     /// The hash of its public key.
     id: HubId,
@@ -52,37 +53,37 @@ struct Hub {
 /// # Errors
 /// If it cannot start, in a sentence; or if its writer ended before it was asked to.
 pub async fn run(config: ServerConfig, shutdown: Shutdown) -> anyhow::Result<()> {
-    let (replicas, owners) = Replicas::open(&config, &SystemEnv)?;
-    let outcome = match open(&config, replicas.clone(), owners, &shutdown).await {
-        Ok((listener, hub)) => serve(listener, hub, shutdown).await,
+    let (replicas, owners) = Replicas::open(&config, &(Arc::new(SystemEnv) as Arc<dyn Env>))?;
+    let outcome = match open(&config, Arc::new(SystemEnv), (replicas.clone(), owners), &shutdown) {
+        Ok(hub) => serve(config.http_addr, Arc::new(hub), shutdown).await,
         Err(error) => Err(error),
     };
     replicas.stop().await;
     outcome
 }
 
-async fn open(
+fn open(
     config: &ServerConfig,
-    replicas: Replicas,
-    owners: Owners,
+    env: Arc<dyn Env>,
+    (replicas, owners): (Replicas, Owners),
     shutdown: &Shutdown,
-) -> anyhow::Result<(TcpListener, Arc<Hub>)> {
-    let key = key::load_or_make(&config.key, &SystemEnv)?;
-    let listener = TcpListener::bind(config.http_addr).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", config.http_addr))?;
-    let hub = Hub {
-        id: hub_id(&key.verifying_key().to_bytes()),
-        key,
-        owners,
-        replicas,
-        env: Arc::new(SystemEnv),
-        shutdown: shutdown.clone(),
-        turns: Turns::default(),
-    };
-    Ok((listener, Arc::new(hub)))
+) -> anyhow::Result<Hub> {
+    let key = key::load_or_make(&config.key, &*env)?;
+    let id = hub_id(&key.verifying_key().to_bytes());
+    Ok(Hub { id, key, owners, replicas, env, shutdown: shutdown.clone(), turns: Turns::default() })
 }
 
-async fn serve(listener: TcpListener, hub: Arc<Hub>, shutdown: Shutdown) -> anyhow::Result<()> {
+/// A hub without a listener: whoever has its routes is in front of it. For simulations.
+///
+/// # Errors
+/// If it cannot start, in a sentence.
+pub fn routes_of(config: &ServerConfig, env: Arc<dyn Env>, shutdown: &Shutdown) -> anyhow::Result<Router> {
+    let opened = Replicas::open(config, &env)?;
+    Ok(routes::routes(Arc::new(open(config, env, opened, shutdown)?)))
+}
+
+async fn serve(address: SocketAddr, hub: Arc<Hub>, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     announce(&listener, &hub)?;
     let serving = http::serve(listener, routes::routes(hub.clone()), limits::CONNECTIONS_MAX, shutdown);
     tokio::select! {

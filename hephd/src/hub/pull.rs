@@ -10,6 +10,7 @@ use crate::{
         page::Item,
         protocol::{NDJSON_TYPE, PAGES_TYPE, PullRequest, code},
     },
+    work::off_the_loop,
 };
 use axum::{
     body::Body,
@@ -27,7 +28,7 @@ use hyper::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 use std::{io, sync::Arc};
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use tokio::{sync::mpsc, time::timeout};
 
 /// How the ops are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub async fn pull(
     let (vector, page_bytes) = (decode_vector(&request)?, page_bytes_of(&request));
     let readers = replica.readers.clone();
     let form = Form::asked(&headers);
-    let begun = spawn_blocking(move || Walk::begin(readers.open()?, request.cursor, &vector, page_bytes, form));
+    let begun = off_the_loop(move || Walk::begin(readers.open()?, request.cursor, &vector, page_bytes, form));
     let walk = begun.await.map_err(|error| Refused::internal(&error))??;
     let (sender, mut receiver) = mpsc::channel::<io::Result<Bytes>>(PULL_ITEMS_AHEAD);
     tokio::spawn(send(walk, sender, hub.shutdown.clone(), place));
@@ -160,7 +161,7 @@ impl Walk {
 /// does not reach the end is broken off, so that its reader cannot take it for whole.
 async fn send(mut walk: Walk, sender: mpsc::Sender<io::Result<Bytes>>, shutdown: Shutdown, _place: Turn) {
     loop {
-        let stepped = spawn_blocking(move || walk.step().map(|step| (walk, step)));
+        let stepped = off_the_loop(move || walk.step().map(|step| (walk, step)));
         let (next, step) = match stepped.await.map_err(io::Error::other).flatten() {
             Ok(stepped) => stepped,
             Err(error) => {
@@ -170,6 +171,7 @@ async fn send(mut walk: Walk, sender: mpsc::Sender<io::Result<Bytes>>, shutdown:
         };
         walk = next;
         tokio::select! {
+            biased;
             () = shutdown.requested() => break give_up(&sender, io::ErrorKind::Interrupted.into()).await,
             sent = timeout(STALL_TIMEOUT, sender.send(Ok(step.bytes))) => match sent {
                 Ok(Ok(())) if !step.is_end => {}

@@ -16,7 +16,7 @@ use crate::{
 use anyhow::Context;
 use futures_util::future::{join_all, select_all};
 use heph_store::{
-    env::{Env, SystemEnv, random},
+    env::{Env, random},
     id::{LogId, OwnerId},
     replica::Replica,
 };
@@ -48,17 +48,17 @@ impl Replicas {
     ///
     /// # Errors
     /// If a file cannot be opened or is in use, or files and control file contradict each other.
-    pub fn open(config: &ServerConfig, env: &dyn Env) -> anyhow::Result<(Self, Owners)> {
+    pub fn open(config: &ServerConfig, env: &Arc<dyn Env>) -> anyhow::Result<(Self, Owners)> {
         let file = file_name(&config.db)?;
         let lock = Lock::take(&config.db)?;
         // Neither file is made before the one that is there has been looked at.
         if config.control.exists() {
             check_directory(&owners_in(&Control::open(&config.control)?)?, &file)?;
         }
-        let mut replica = Replica::open(&config.db, Arc::new(SystemEnv))?;
+        let mut replica = Replica::open(&config.db, env.clone())?;
         let control = Control::open(&config.control)?;
         let rows = owners_in(&control)?;
-        let first = first_owner(&mut replica, &rows, &file, env)?;
+        let first = first_owner(&mut replica, &rows, &file, &**env)?;
         if rows.is_empty() {
             let row = OwnerFile { owner: first, file: file.clone() };
             control.add(&row, env.now().get()).context("cannot write the hub's control file")?;
@@ -66,7 +66,7 @@ impl Replicas {
         let mut by_owner = BTreeMap::from([(first, Arc::new(HubReplica::start(first, replica, lock)?))]);
         for row in rows.into_iter().filter(|row| row.file != file) {
             let path = config.db.with_file_name(&row.file);
-            let replica = further(&path, row.owner).with_context(|| format!("the replica {}", path.display()))?;
+            let replica = further(&path, row.owner, env).with_context(|| format!("the replica {}", path.display()))?;
             by_owner.insert(row.owner, Arc::new(replica));
         }
         Ok((Self { by_owner: Arc::new(by_owner) }, Owners { first }))
@@ -138,9 +138,9 @@ fn first_owner(replica: &mut Replica, rows: &[OwnerFile], file: &str, env: &dyn 
 }
 
 /// Opens the replica of an owner that is not the first.
-fn further(path: &Path, owner: OwnerId) -> anyhow::Result<HubReplica> {
+fn further(path: &Path, owner: OwnerId, env: &Arc<dyn Env>) -> anyhow::Result<HubReplica> {
     let lock = Lock::take(path)?;
-    let mut replica = Replica::open(path, Arc::new(SystemEnv))?;
+    let mut replica = Replica::open(path, env.clone())?;
     match replica.owner()? {
         Some(found) if found != owner => anyhow::bail!("it is another owner's than {CONTROL_FILE} says"),
         Some(_) => {}

@@ -6,7 +6,7 @@
 mod events;
 mod http;
 
-pub use http::HttpHub;
+pub use http::{HttpHub, Wire};
 
 use crate::sync::page::Item;
 use crate::sync::protocol::{

@@ -75,23 +75,25 @@ impl<H: Hub> InStep<H> {
                 Next::Running => clocks.now_ms(),
             };
             self.plan_told(due, clocks.now_ms());
+            // In order of rarity, so that none keeps another waiting for ever; what is due is begun above.
             let event = tokio::select! {
+                biased;
                 () = self.shutdown.requested() => return,
-                () = sleep_until(clocks.at(due)) => None,
-                () = sleep_until(Instant::now() + LOOK_EVERY) => {
-                    let wall_ms = self.wall_ms();
-                    clocks.slept(wall_ms).then_some(Event::Network)
-                }
-                moved = self.moved.changed() => match moved {
-                    Ok(()) => self.written().await,
-                    Err(_) => return,
-                },
                 asked = self.asks.changed() => match asked {
                     Ok(()) => Some(Event::Asked),
                     Err(_) => return,
                 },
                 Ok(()) = self.network.changed() => Some(Event::Network),
+                moved = self.moved.changed() => match moved {
+                    Ok(()) => self.written().await,
+                    Err(_) => return,
+                },
                 Some(heard) = self.heard.recv() => self.hear(heard).await,
+                () = sleep_until(clocks.at(due)) => None,
+                () = sleep_until(Instant::now() + LOOK_EVERY) => {
+                    let wall_ms = self.wall_ms();
+                    clocks.slept(wall_ms).then_some(Event::Network)
+                }
             };
             if let Some(event) = event {
                 schedule.on(clocks.now_ms(), event, self.jitter());
@@ -115,6 +117,7 @@ impl<H: Hub> InStep<H> {
             });
         };
         let outcome = tokio::select! {
+            biased;
             () = self.shutdown.requested() => return false,
             outcome = self.cycle.run(&mut seen, &progress) => outcome,
         };

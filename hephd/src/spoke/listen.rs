@@ -37,6 +37,7 @@ pub async fn listen<H: Hub>(
         let began = Instant::now();
         let mut gate = allowed.clone();
         let (heads, error) = tokio::select! {
+            biased;
             followed = follow(&*hub, to, &heard) => followed,
             denied = gate.wait_for(|named| *named != Some(to)) => match denied {
                 Ok(_) => {
@@ -54,6 +55,7 @@ pub async fn listen<H: Hub>(
         failures = if began.elapsed() >= LASTED { 0 } else { failures + 1 };
         let pause_ms = schedule::pause_ms(failures, u64::from_le_bytes(random(&*env)));
         tokio::select! {
+            biased;
             () = sleep(Duration::from_millis(pause_ms)) => {}
             // Once the hub is found again, the stream is opened at once.
             denied = gate.wait_for(|named| *named != Some(to)) => match denied {

@@ -35,12 +35,14 @@ use crate::run::Shutdown;
 use crate::socket::{LocalSocket, SocketError};
 use crate::writer::{Readers, Writer};
 use anyhow::Context;
+use axum::Router;
 use cycle::Cycle;
 use heph_api::ApiError;
 use heph_api::types::{SwitchReport, SyncStatus};
 use heph_store::env::{Env, SystemEnv};
 use heph_store::replica::Replica;
 use hub_client::HttpHub;
+pub use hub_client::{Away, HubError, Wire};
 use in_step::InStep;
 use std::io::Write;
 use std::sync::Arc;
@@ -100,16 +102,75 @@ impl Spoke {
 pub async fn run(config: LocalConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let _lock = Lock::take(&config.db)?;
     let socket = LocalSocket::bind(&config.socket).map_err(with_hint)?;
-    let env: Arc<dyn Env> = Arc::new(SystemEnv);
-    let replica = Replica::open(&config.db, env.clone());
-    let replica = replica.with_context(|| format!("cannot open {}", config.db.display()))?;
-    let writer = Writer::start(replica)?;
-    let readers = Readers::new(config.db.clone());
-    let mut tasks = JoinSet::new();
-    let outcome = serve(config, env, socket, (writer.clone(), readers), &mut tasks, shutdown).await;
-    tasks.shutdown().await;
-    writer.stop().await;
+    let ready = format!("heph daemon listening on {}", config.socket.display());
+    let (changes, network) = watch::channel(0);
+    let outside = Outside { env: Arc::new(SystemEnv), wire: None, network };
+    let mut running = Running::start(config, outside, &shutdown).await?;
+    running.tasks.spawn(network::watch(changes));
+    let outcome = match announce(&ready) {
+        Ok(()) => tokio::select! {
+            () = http::serve(socket, running.routes(), CONNECTIONS_MAX, shutdown) => Ok(()),
+            () = running.spoke.writer.ended() => anyhow::bail!("the daemon cannot write any more; its log says why"),
+        },
+        Err(error) => Err(error),
+    };
+    running.stop().await;
     outcome
+}
+
+/// What a spoke touches of the world, besides its files.
+pub struct Outside {
+    /// Time and chance.
+    pub env: Arc<dyn Env>,
+    /// What carries requests to the hub, if not the network.
+    pub wire: Option<Arc<dyn Wire>>,
+    /// Counts changes of the network.
+    pub network: watch::Receiver<u64>,
+}
+
+/// A spoke at work, without its socket: whoever has its routes is in front of it.
+pub struct Running {
+    spoke: Arc<Spoke>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Opens the replica and begins to keep it in step. The caller sees to it that nobody else has it open.
+    ///
+    /// # Errors
+    /// If it cannot start, in a sentence.
+    pub async fn start(config: LocalConfig, outside: Outside, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let replica = Replica::open(&config.db, outside.env.clone());
+        let replica = replica.with_context(|| format!("cannot open {}", config.db.display()))?;
+        let writer = Writer::start(replica)?;
+        let readers = Readers::new(config.db.clone());
+        let mut tasks = JoinSet::new();
+        let named = device::ensure(&writer, &config.device_name).await.context("cannot write down this device's name");
+        let begun = named.and_then(|()| start_sync(&config, outside, &writer, &readers, &mut tasks, shutdown));
+        match begun {
+            Ok(sync) => Ok(Self { spoke: Arc::new(Spoke { config, writer, readers, sync }), tasks }),
+            Err(error) => {
+                writer.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The local API.
+    pub fn routes(&self) -> Router {
+        routes::routes(self.spoke.clone())
+    }
+
+    /// The door to its replica.
+    pub fn writer(&self) -> Writer {
+        self.spoke.writer.clone()
+    }
+
+    /// Ends what keeps it in step, and lets go of the replica once what is queued is written.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.spoke.writer.stop().await;
+    }
 }
 
 fn with_hint(error: SocketError) -> anyhow::Error {
@@ -117,29 +178,10 @@ fn with_hint(error: SocketError) -> anyhow::Error {
     anyhow::anyhow!("{:#}\n  hint: {hint}", anyhow::Error::new(error))
 }
 
-async fn serve(
-    config: LocalConfig,
-    env: Arc<dyn Env>,
-    socket: LocalSocket,
-    (writer, readers): (Writer, Readers),
-    tasks: &mut JoinSet<()>,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    device::ensure(&writer, &config.device_name).await.context("cannot write down this device's name")?;
-    let sync = start_sync(&config, env, &writer, &readers, tasks, &shutdown)?;
-    let ready = format!("heph daemon listening on {}", config.socket.display());
-    let spoke = Arc::new(Spoke { config, writer: writer.clone(), readers, sync });
-    announce(&ready)?;
-    tokio::select! {
-        () = http::serve(socket, routes::routes(spoke), CONNECTIONS_MAX, shutdown) => Ok(()),
-        () = writer.ended() => anyhow::bail!("the daemon cannot write any more; its log says why"),
-    }
-}
-
 /// Starts what keeps this device in step, if there is a hub.
 fn start_sync(
     config: &LocalConfig,
-    env: Arc<dyn Env>,
+    Outside { env, wire, network }: Outside,
     writer: &Writer,
     readers: &Readers,
     tasks: &mut JoinSet<()>,
@@ -147,13 +189,15 @@ fn start_sync(
 ) -> anyhow::Result<SyncHandle> {
     let Some(url) = &config.hub_url else { return Ok(SyncHandle::without_hub(readers.clone(), env)) };
     let (hub, loopback) = HttpHub::new(url)?;
-    let hub = Arc::new(hub);
+    let hub = Arc::new(match wire {
+        Some(wire) => hub.over(wire),
+        None => hub,
+    });
     let (asking, asks) = watch::channel(0);
     let since_ms = env.now().get();
     let (standing, seen) = watch::channel(status::Standing { since_ms, ..status::Standing::default() });
     let (listening, allowed) = watch::channel(None);
     let (hearing, heard) = mpsc::channel(HEARD_MAX);
-    let (changes, network) = watch::channel(0);
     let cycle = || Cycle {
         hub: hub.clone(),
         hub_url: url.to_string(),
@@ -166,7 +210,6 @@ fn start_sync(
         apart: false,
     };
     tasks.spawn(listen::listen(hub.clone(), allowed, hearing, env.clone()));
-    tasks.spawn(network::watch(changes));
     let (moved, shutdown) = (writer.subscribe(), shutdown.clone());
     let in_step =
         InStep { cycle: cycle(), standing, asks, moved, heard, network, listening, shutdown, in_step_at: None };

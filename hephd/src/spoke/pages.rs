@@ -3,6 +3,7 @@
 
 use super::cycle::Failure;
 use super::hub_client::{HubError, Pages};
+use crate::work::off_the_loop;
 use futures_util::{Stream, StreamExt};
 use heph_store::id::{LogId, Origin};
 use heph_store::page::{self, Stretch};
@@ -46,8 +47,7 @@ pub fn decoded(pages: Pages) -> impl Stream<Item = Result<Decoded, Failure>> {
 /// # Errors
 /// If the page is broken: then the hub is not to be believed.
 pub async fn decode(bytes: Vec<u8>) -> Result<Vec<Stretch>, Failure> {
-    let decoding = tokio::task::spawn_blocking(move || page::decode(&bytes));
-    let decoded = decoding.await.map_err(|_| Failure::Stopping)?;
+    let decoded = off_the_loop(move || page::decode(&bytes)).await.map_err(|_| Failure::Stopping)?;
     Ok(decoded.map_err(|broken| HubError::BadAnswer(format!("a broken page: {broken}")))?)
 }
 

@@ -9,6 +9,7 @@ use heph_store::replica::Group;
 use super::Done;
 use crate::spoke::Spoke;
 use crate::spoke::refusal::Refusal;
+use crate::work::off_the_loop;
 
 /// Asks one state of the replica.
 pub async fn read<T: Send + 'static>(
@@ -37,6 +38,6 @@ pub async fn group<T: Send + 'static>(
 
 /// Does what blocks, off the async threads.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = off_the_loop(work).await;
     done.map_err(|error| Refusal::new(code::INTERNAL, format!("what was asked for was not finished: {error}")))
 }

@@ -9,12 +9,13 @@ use crate::sync::protocol::{
     PAGE_TYPE, PAGES_TYPE, PullRequest, PushAnswer, Refusal, VectorAnswer, VectorRequest, path,
 };
 use anyhow::Context;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::BoxFuture, stream};
 use heph_api::{VERSION, VERSION_HEADER};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Request, RequestBuilder, Response, StatusCode, Url};
 use serde::{Serialize, de::DeserializeOwned};
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -38,11 +39,28 @@ const _: () = {
     assert!(IDLE_TIMEOUT.as_secs() < HEADER_READ_TIMEOUT.as_secs(), "no request goes out as the hub hangs up");
 };
 
+/// What carries a request to the hub and its answer back: the seam of the network.
+pub trait Wire: Send + Sync {
+    /// Sends a request; returns the head of its answer, whose body may still be on its way.
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, HubError>>;
+}
+
+/// The real network.
+struct Network(Client);
+
+impl Wire for Network {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, HubError>> {
+        Box::pin(async { self.0.execute(request).await.map_err(|error| classify(&error)) })
+    }
+}
+
 /// A hub behind a URL.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpHub {
     url: HubUrl,
+    /// Makes requests; only the wire sends them.
     client: Client,
+    wire: Arc<dyn Wire>,
 }
 
 impl HttpHub {
@@ -61,7 +79,13 @@ impl HttpHub {
             .referer(false);
         let builder = if loopback { builder.no_proxy() } else { builder };
         let client = builder.build().context("the system's settings for HTTP")?;
-        Ok((Self { url: url.clone(), client }, loopback))
+        let wire = Arc::new(Network(client.clone()));
+        Ok((Self { url: url.clone(), client, wire }, loopback))
+    }
+
+    /// The same hub behind another wire.
+    pub fn over(self, wire: Arc<dyn Wire>) -> Self {
+        Self { wire, ..self }
     }
 
     fn post(&self, path: &str) -> RequestBuilder {
@@ -73,18 +97,33 @@ impl HttpHub {
         addressed(self.post(path), to)
     }
 
+    async fn ask<A: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        question: &(impl Serialize + Sync),
+    ) -> Result<A, HubError> {
+        within(QUESTION_TIMEOUT, async {
+            let response = self.accepted(request.json(question)).await?;
+            read_json(response).await
+        })
+        .await
+    }
+
+    /// Sends a request; an answer that is no success is an error.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, HubError> {
+        let request = request.build().map_err(|error| classify(&error))?;
+        let response = self.wire.send(request).await?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            status if status.is_redirection() => Err(HubError::NotAHub("it redirects")),
+            status => Err(refused(status, response).await),
+        }
+    }
+
     /// The address of a call: below whatever path the hub's URL has.
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
-}
-
-async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(request: RequestBuilder, question: &Q) -> Result<A, HubError> {
-    within(QUESTION_TIMEOUT, async {
-        let response = accepted(request.json(question)).await?;
-        read_json(response).await
-    })
-    .await
 }
 
 fn addressed(request: RequestBuilder, to: Proven) -> RequestBuilder {
@@ -93,16 +132,16 @@ fn addressed(request: RequestBuilder, to: Proven) -> RequestBuilder {
 
 impl Hub for HttpHub {
     async fn hello(&self, request: &HelloRequest) -> Result<HelloAnswer, HubError> {
-        ask(self.post(path::HELLO), request).await
+        self.ask(self.post(path::HELLO), request).await
     }
 
     async fn vector(&self, to: Proven, request: &VectorRequest) -> Result<VectorAnswer, HubError> {
-        ask(self.post_to(to, path::VECTOR), request).await
+        self.ask(self.post_to(to, path::VECTOR), request).await
     }
 
     async fn pull(&self, to: Proven, request: &PullRequest) -> Result<Pages, HubError> {
         let request = self.post_to(to, path::PULL).header(ACCEPT, PAGES_TYPE).json(request);
-        let response = within(STREAM_START_TIMEOUT, accepted(request)).await?;
+        let response = within(STREAM_START_TIMEOUT, self.accepted(request)).await?;
         require_type(&response, PAGES_TYPE)?;
         Ok(items(response))
     }
@@ -111,22 +150,22 @@ impl Hub for HttpHub {
         let packed = page::compress(&page).map_err(|error| HubError::BadAnswer(error.to_string()))?;
         within(PUSH_TIMEOUT, async {
             let request = self.post_to(to, path::PUSH).header(CONTENT_TYPE, PAGE_TYPE).body(packed);
-            read_json(accepted(request).await?).await
+            read_json(self.accepted(request).await?).await
         })
         .await
     }
 
     async fn fork(&self, to: Proven, request: &ForkRequest) -> Result<ForkAnswer, HubError> {
-        ask(self.post_to(to, path::FORK), request).await
+        self.ask(self.post_to(to, path::FORK), request).await
     }
 
     async fn digest(&self, to: Proven) -> Result<DigestAnswer, HubError> {
-        ask(self.post_to(to, path::DIGEST), &serde_json::json!({})).await
+        self.ask(self.post_to(to, path::DIGEST), &serde_json::json!({})).await
     }
 
     async fn ops(&self, to: Proven, request: &OpsRequest) -> Result<Vec<u8>, HubError> {
         within(PUSH_TIMEOUT, async {
-            let response = accepted(self.post_to(to, path::OPS).json(request)).await?;
+            let response = self.accepted(self.post_to(to, path::OPS).json(request)).await?;
             require_type(&response, PAGE_TYPE)?;
             let packed = read_bytes(response, PAGE_WIRE_BYTES_MAX).await?;
             page::decompress(&packed).map_err(|error| HubError::BadAnswer(error.to_string()))
@@ -136,7 +175,7 @@ impl Hub for HttpHub {
 
     async fn events(&self, to: Proven) -> Result<Heads, HubError> {
         let request = addressed(self.client.get(self.at(path::EVENTS)), to).header(VERSION_HEADER, VERSION);
-        let response = within(STREAM_START_TIMEOUT, accepted(request.header(ACCEPT, "text/event-stream"))).await?;
+        let response = within(STREAM_START_TIMEOUT, self.accepted(request.header(ACCEPT, "text/event-stream"))).await?;
         require_type(&response, "text/event-stream")?;
         Ok(heads(response))
     }
@@ -146,16 +185,6 @@ impl Hub for HttpHub {
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-/// Sends a request; an answer that is no success is an error.
-async fn accepted(request: RequestBuilder) -> Result<Response, HubError> {
-    let response = request.send().await.map_err(|error| classify(&error))?;
-    match response.status() {
-        StatusCode::OK => Ok(response),
-        status if status.is_redirection() => Err(HubError::NotAHub("it redirects")),
-        status => Err(refused(status, response).await),
-    }
 }
 
 /// What an answer that is no success says: the hub's own words, or somebody else's.
