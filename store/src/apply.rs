@@ -23,14 +23,14 @@ impl Writer {
             self.derive(node)?;
         }
         let changes = op.read();
-        let erases = match &changes {
+        let repeats = match &changes {
             Ok(changes) => self.note_erases(pos, reference, (0u32..).zip(changes)),
             Err(_) => self.note_erases(pos, reference, op.framed().iter().map(|(index, change)| (*index, change))),
         }?;
         self.note_missing(pos, op, &reference)?;
-        // An op that erases or repeats may have lost values of its own just now.
+        // An op that repeats something may have lost values of its own just now.
         let changes =
-            if erases { read(&self.db, pos, &self.content(pos)?)? } else { readable(&self.db, pos, op, changes)? };
+            if repeats { read(&self.db, pos, &self.content(pos)?)? } else { readable(&self.db, pos, op, changes)? };
         match changes {
             Err(why) => self.hold(pos, op, &why),
             Ok(changes) => self.take_effect(Rank { stamp: op.stamp, op: reference }, changes),
@@ -38,28 +38,27 @@ impl Writer {
     }
 
     /// Takes away what the op erases, and what of it repeats something erased, whichever comes first. That follows from
-    /// frames alone, so it is done for held ops, too. Returns whether there is anything of the kind.
+    /// frames alone, so it is done for held ops, too. Returns whether the op repeats anything.
     fn note_erases<'a>(
         &mut self,
         pos: i64,
         op: OpRef,
         changes: impl Iterator<Item = (u32, &'a Change)>,
     ) -> Result<bool> {
-        let mut any = false;
+        let mut repeats = false;
         let mut targets = Vec::new();
         for (index, change) in changes {
             for repeated in change.repeats() {
-                any = true;
+                repeats = true;
                 log::insert_repeat(&self.db, repeated, pos, index)?;
                 if log::erased(&self.db, &repeated.op)?.contains(&repeated.index) {
                     targets.push(ChangeRef { op, index });
                 }
             }
-            any |= !change.erases().is_empty();
             targets.extend_from_slice(change.erases());
         }
         self.erase(targets)?;
-        Ok(any)
+        Ok(repeats)
     }
 
     /// Keeps an op without effect. What its sets name is waited for: what supersedes them supersedes that, too.
@@ -205,6 +204,9 @@ impl Writer {
             }
             erased.entry(target.op).or_default().push(target.index);
         }
+        // What was erased may be text of this writer's own Yjs client. Its items' numbers would be given out again, and
+        // who has not heard of the erase may delete them.
+        self.draw_client();
         for (op, indexes) in erased {
             if let Some((pos, _)) = self.branches().locate(&op)? {
                 self.drop_values(pos, &indexes)?;

@@ -68,4 +68,10 @@ mod tests {
         assert!(!verify(&other.public(), &op, &signature));
         assert!(!verify(&key.public(), &OpId::from_bytes([4; 32]), &signature));
     }
+
+    #[test]
+    fn a_key_is_printed_as_its_origin_alone() {
+        let key = OriginKey::from_seed(&[1; 32]);
+        assert_eq!(format!("{key:?}"), format!("OriginKey({})", key.origin()));
+    }
 }

@@ -103,3 +103,13 @@ pub enum Error {
     #[error("origin {0} has used up its numbers")]
     ChainFull(Origin),
 }
+
+impl Error {
+    /// Returns whether the system could not sync a file: what it shows of the file from then on need not be on the disk.
+    pub fn is_failed_sync(&self) -> bool {
+        use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+        let Self::Sqlite(error) = self else { return false };
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        matches!(code, Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC))
+    }
+}

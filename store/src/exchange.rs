@@ -250,12 +250,19 @@ impl View<'_> {
 
     /// Ops that came without a value and without an erase, at most `limit`: to be asked for again.
     pub fn missing(&self, limit: usize) -> Result<Vec<OpRef>> {
-        let positions = log::missing_ops(self.db, limit)?;
+        Ok(self.missing_after(0, limit)?.0)
+    }
+
+    /// The same of those behind a position of the log, with the position of the last of them.
+    pub fn missing_after(&self, position: u64, limit: usize) -> Result<(Vec<OpRef>, u64)> {
+        let after = i64::try_from(position).unwrap_or(i64::MAX);
+        let positions = log::missing_ops(self.db, after, limit)?;
+        let last = positions.last().map_or(position, |last| last.unsigned_abs());
         let mut refs = Vec::with_capacity(positions.len());
         for pos in positions {
             refs.extend(self.reference_at(pos)?);
         }
-        Ok(refs)
+        Ok((refs, last))
     }
 
     fn reference_at(&self, pos: i64) -> Result<Option<OpRef>> {

@@ -87,24 +87,29 @@ pub fn read(text: &str) -> Reading {
 /// [`basename_key`], the last part of its path.
 ///
 /// It is NFC and case folded, without white space around it, without `.md`, with `/` for `\`, and without `/`, `./` and
-/// `../` in front.
+/// `../` in front, however many there are: a key is its own key.
 #[must_use]
 pub fn key(target: &str) -> String {
     let slashes: String = target.nfc().map(|c| if c == '\\' { '/' } else { c }).collect();
     let folded = fold(slashes.trim_matches(is_white_space));
     let mut name = folded.as_str();
-    while let Some(rest) = ["/", "./", "../"].iter().find_map(|prefix| name.strip_prefix(prefix)) {
-        name = rest;
+    while let Some(rest) = without_one_ornament(name) {
+        name = rest.trim_matches(is_white_space);
     }
-    name.strip_suffix(".md").unwrap_or(name).trim_matches(is_white_space).to_owned()
+    name.to_owned()
+}
+
+fn without_one_ornament(name: &str) -> Option<&str> {
+    let in_front = ["/", "./", "../"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    in_front.or_else(|| name.strip_suffix(".md"))
 }
 
 /// Returns the [`key`] of the last part of a path.
 #[must_use]
 pub fn basename_key(target: &str) -> String {
-    let mut key = key(target);
-    let base = key.rfind('/').map_or(0, |slash| slash + 1);
-    key.split_off(base)
+    let path = key(target);
+    let base = path.rfind('/').map_or(0, |slash| slash + 1);
+    key(&path[base..])
 }
 
 /// Returns the key by which a link's heading and a note's heading meet: folded as [`key`] does, with a single space for

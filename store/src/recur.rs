@@ -170,7 +170,6 @@ impl Rule {
         match self.end {
             End::Never => next(from),
             End::Until(last) => next(from).filter(|day| *day <= last),
-            End::Count(_) if calendar::days_between(start, from) > CYCLE_DAYS => None,
             End::Count(count) => std::iter::successors(next(start), |day| next(day.tomorrow().ok()?))
                 .take(usize::try_from(count).unwrap_or(0))
                 .take_while(|day| calendar::days_between(start, *day) <= CYCLE_DAYS)

@@ -195,6 +195,21 @@ impl Group<'_> {
         meta::remove(&self.writer.db, "cursor")
     }
 
+    /// Makes all that follows from the log anew; the log itself is only read. If it fails, nothing of the whole group
+    /// happens: what this writes is too much to be set apart from the rest.
+    pub fn rebuild(&mut self) -> Result<()> {
+        self.in_transaction()?;
+        self.writer.freshen()?;
+        let rebuilt = crate::verify::rebuild(self.writer);
+        if rebuilt.is_err() {
+            self.writer.outdate();
+            if !self.writer.db.is_autocommit() {
+                self.writer.db.execute_batch("ROLLBACK")?;
+            }
+        }
+        rebuilt
+    }
+
     /// Refuses to go on once SQLite has taken the group back, since every statement would be a commit of its own.
     fn in_transaction(&self) -> Result<()> {
         if self.writer.db.is_autocommit() { Err(Error::GroupLost) } else { Ok(()) }

@@ -9,7 +9,7 @@ use crate::draft::Draft;
 use crate::error::Result;
 use crate::field::{BODY, DELETED, Field, KIND, UNDONE, Value};
 use crate::id::{Generation, NodeId, OpId, OpRef};
-use crate::merge::{Head, Rank, Register};
+use crate::merge::{Chains, Head, NodeState, Rank, Register};
 use crate::natural;
 use crate::op::{Change, ChangeRef, Op, Touch};
 use crate::sqlite::state;
@@ -171,7 +171,7 @@ impl Draft<'_> {
         }
         match change {
             Change::Set { node, field, bases, .. } if field.as_str() == BODY && bases.is_empty() => {
-                self.undo_first_text(own, node, &field)
+                self.undo_first_text(own, action, node, &field)
             }
             Change::Set { node, field, bases, .. } => self.undo_register(own, action, node, &field, &bases),
             Change::Delete { node, bases, .. } => self.undo_register(own, action, node, &Field::known(DELETED), &bases),
@@ -225,19 +225,50 @@ impl Draft<'_> {
 
     /// A first text that was shown over one that was here already: that one is shown again, and ours has been seen.
     /// Where it stands alone, undoing its edits is enough.
-    fn undo_first_text(&mut self, own: ChangeRef, node: NodeId, field: &Field) -> Result<Option<String>> {
+    fn undo_first_text(
+        &mut self,
+        own: ChangeRef,
+        action: &BTreeSet<OpRef>,
+        node: NodeId,
+        field: &Field,
+    ) -> Result<Option<String>> {
         let state = self.state(node)?;
         let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
         let ours = heads.iter().find(|head| head.own.op == own.op);
         let other = heads.iter().find(|head| head.own.op != own.op);
         let (Some(ours), Some(other)) = (ours, other) else { return Ok(None) };
-        let seen_of = |head: &Head| head.value.as_generation().and_then(|generation| state.body(generation));
         let mut seen = other.seen.clone();
-        seen.extend(seen_of(ours).into_iter().flat_map(|body| body.latest.clone()));
+        seen.extend(self.seen_away(node, &state, ours, other, action)?);
         let (bases, value) = (vec![ours.own.op, other.own.op], Some(other.value.clone()));
         let repeats = vec![ChangeRef { op: other.own.op, index: other.index }];
         self.push(Change::Set { node, field: field.clone(), bases, seen, repeats, value });
         Ok(None)
+    }
+
+    /// The edit up to which the text of `ours` has been seen by who undoes it: the action's own newest one. What was
+    /// typed there since stays beside the text of `other`. So does all of it, as far as undoing its edits leaves any,
+    /// if a third text is kept that stands before that edit on its chain: who has seen an edit has seen all before it.
+    fn seen_away(
+        &self,
+        node: NodeId,
+        state: &NodeState,
+        ours: &Head,
+        other: &Head,
+        action: &BTreeSet<OpRef>,
+    ) -> Result<Option<OpRef>> {
+        let Some(row) = state::node(&self.writer.db, node)? else { return Ok(None) };
+        let branches = self.writer.branches();
+        let wanted = Touch { writes: false, edits: true };
+        let (_, mut updates) = from_log(&branches, node, row.id, wanted, Moment::NOW)?;
+        let text = |head: &Head| head.value.as_generation();
+        let edits = text(ours).and_then(|generation| updates.remove(&generation)).unwrap_or_default();
+        let newest = edits.into_keys().map(|(op, _)| op).filter(|op| action.contains(op)).max_by_key(|op| op.seq);
+        let mut kept = state.copies(&branches);
+        kept.retain(|generation| ![text(ours), text(other)].contains(&Some(*generation)));
+        let mut apart = kept.iter().filter_map(|generation| state.body(*generation)).flat_map(|body| &body.latest);
+        let seen = newest.filter(|newest| !apart.any(|op| branches.reaches(newest, op)));
+        branches.finish()?;
+        Ok(seen)
     }
 
     /// What these ops wrote to a register, as far as it is readable and not erased.

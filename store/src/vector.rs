@@ -92,7 +92,7 @@ impl Vector {
             }
             last = Some(origin);
             let mut ends = BTreeSet::new();
-            for _ in 0..reader.count(reader.rest().len() / 33)? {
+            for _ in 0..reader.count(reader.rest().len())? {
                 let seq = Seq::new(reader.varint()?).ok_or(Malformed("no such number on a chain"))?;
                 let tip = Tip { seq, id: OpId::from_bytes(reader.array()?) };
                 if ends.last().is_some_and(|last| *last >= tip) {

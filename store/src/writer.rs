@@ -52,7 +52,7 @@ pub(crate) struct Writer {
     pub env: Arc<dyn Env>,
     pub key: OriginKey,
     pub log_id: LogId,
-    /// The Yjs client of edits against the current text; fresh at every start and after every roll-back.
+    /// The Yjs client of edits against the current text; fresh at every start, after every roll-back and every erase.
     pub client: ClientId,
     pub known: Known,
     pub nodes: BTreeMap<NodeId, OpenNode>,
@@ -130,9 +130,14 @@ impl Writer {
         if let Some(seed) = seed {
             self.key = OriginKey::from_seed(&seed);
         }
-        self.client = ClientId::from_bits(u64::from_be_bytes(random(&*self.env)));
+        self.draw_client();
         (self.head, self.roll, self.open, self.outdated) = (head, roll, open, false);
         Ok(())
+    }
+
+    /// Draws another Yjs client for what is edited from now on.
+    pub fn draw_client(&mut self) {
+        self.client = ClientId::from_bits(u64::from_be_bytes(random(&*self.env)));
     }
 
     pub fn branches(&self) -> Branches<'_> {

@@ -103,13 +103,14 @@ impl Found<'_, '_> {
 
 fn common_front(a: &str, b: &str) -> usize {
     let same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    (0..=same).rev().find(|&at| a.is_char_boundary(at) && b.is_char_boundary(at)).unwrap_or(0)
+    // Where characters end is the same in both: it follows from the bytes before.
+    (0..=same).rev().find(|&at| a.is_char_boundary(at)).unwrap_or(0)
 }
 
 fn common_back(a: &str, b: &str) -> usize {
     let same = a.bytes().rev().zip(b.bytes().rev()).take_while(|(x, y)| x == y).count();
-    let whole = |at: usize| a.is_char_boundary(a.len() - at) && b.is_char_boundary(b.len() - at);
-    (0..=same).rev().find(|&at| whole(at)).unwrap_or(0)
+    // Where characters begin is the same in both: it follows from the byte there.
+    (0..=same).rev().find(|&at| a.is_char_boundary(a.len() - at)).unwrap_or(0)
 }
 
 fn parts(text: &str, grain: Grain) -> Vec<&str> {
@@ -119,7 +120,8 @@ fn parts(text: &str, grain: Grain) -> Vec<&str> {
     }
 }
 
-/// Divides a text into words and single other characters; scripts without spaces count by character.
+/// Divides a text, which is not empty, into words and single other characters; scripts without spaces count by
+/// character.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = 0;
@@ -132,9 +134,7 @@ fn words(text: &str) -> Vec<&str> {
         }
         in_word = part_of_word;
     }
-    if start < text.len() {
-        words.push(&text[start..]);
-    }
+    words.push(&text[start..]);
     words
 }
 
@@ -163,7 +163,7 @@ fn same_runs(old: &[&str], new: &[&str], max: usize) -> Option<Vec<Run>> {
     }
     // `reach[d][(k + d) / 2]` is how far diagonal k, of -d, -d + 2 … d, gets into the old text with d steps.
     let mut reach: Vec<Vec<usize>> = Vec::new();
-    for d in 0..=max.min(old.len() + new.len()) {
+    for d in 0..=max {
         let mut row = Vec::with_capacity(d + 1);
         for turn in 0..=d {
             let x = start(reach.last(), d, turn);
@@ -222,3 +222,6 @@ fn number<'a>(old: &[&'a str], new: &[&'a str]) -> (Vec<usize>, Vec<usize>) {
     };
     (of(old), of(new))
 }
+
+#[cfg(test)]
+mod tests;

@@ -344,3 +344,6 @@ enum Side {
     /// What follows decides.
     Open,
 }
+
+#[cfg(test)]
+mod tests;

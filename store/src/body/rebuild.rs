@@ -171,3 +171,6 @@ fn lines(mut runs: Vec<Run>) -> String {
     let texts: Vec<String> = runs.iter().map(|run| String::from_utf16_lossy(&run.units)).collect();
     texts.join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -252,3 +252,6 @@ fn fill(gone: &[Piece], items: &[(Piece, bool)], text: &str) -> Result<List, Unr
     }
     if at == utf16_len(text) && list.is_whole() { Ok(list) } else { Err(Unreadable::State) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -350,7 +350,9 @@ fn one_id_with_two_texts_leaves_the_later_update_over() {
 fn what_follows_leftover_text_is_written_by_another_client() {
     let document = rebuilt(&[one(first("mine", 1)), one(first("theirs", 1))]);
     let mut updates = vec![one(first("mine", 1)), one(first("theirs", 1))];
-    updates.extend(document.append(" too", client(1), MAX));
+    let appended = one(document.append(" too", client(1), MAX));
+    assert_ne!(Update::decode(&appended).unwrap().structs[0].id.client, 1);
+    updates.push(appended);
     assert_eq!(shown(&rebuilt(&updates)), ("mine too".into(), "theirs".into()));
 }
 
@@ -495,6 +497,23 @@ fn the_ends_of_counting_are_reached_without_harm() {
         assert!(undo(&updates, undone).iter().all(|update| check(update).is_ok()));
     }
     assert_eq!(document.append("b", client(2), MAX).len(), 1);
+}
+
+#[test]
+fn a_client_that_cannot_count_as_far_as_the_text_is_long_leaves_it_to_another() {
+    let item = |len| Struct {
+        id: Id { client: 1, clock: 0 },
+        len,
+        origin: None,
+        right_origin: None,
+        content: Content::Deleted,
+    };
+    let by = |len| {
+        let document = rebuilt(&[encode(&[item(len)], &[])]);
+        Update::decode(&one(document.append("five!", client(1), MAX))).unwrap().structs[0].id.client
+    };
+    assert_eq!(by(CLOCK_MAX - 5), 1, "the last clocks there are");
+    assert_ne!(by(CLOCK_MAX - 4), 1);
 }
 
 #[test]

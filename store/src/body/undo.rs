@@ -278,3 +278,6 @@ pub(super) fn remaining(id: Id, units: &[u16], deleted: &[Span]) -> Vec<u16> {
     let range = |span: &Span| (span.start - id.clock) as usize..(span.end - id.clock) as usize;
     spans.iter().filter_map(|span| units.get(range(span))).flatten().copied().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -319,3 +319,6 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(Unreadable::Trailing) }
     }
 }
+
+#[cfg(test)]
+mod tests;

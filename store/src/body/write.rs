@@ -140,3 +140,6 @@ fn split(text: Cow<'_, str>, room: usize) -> (Cow<'_, str>, Cow<'_, str>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

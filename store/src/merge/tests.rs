@@ -138,3 +138,84 @@ fn the_newest_ops_are_kept_per_chain() {
     }
     assert_eq!(latest, [op(1, 4), op(2, 7)]);
 }
+
+const SHOWN: Generation = Generation::from_bytes([1; 16]);
+const OTHER: Generation = Generation::from_bytes([2; 16]);
+
+/// A node whose register `body` has these generations as heads, the shown one first, all of whose authors had seen `seen`.
+fn with_bodies(heads: &[Generation], seen: &[OpRef], bodies: &[Body]) -> NodeState {
+    let head = |(at, generation): (u8, &Generation)| Write {
+        own: Rank { stamp: Stamp::from_millis(u64::from(9 - at)), op: op(90 + at, 1) },
+        index: 0,
+        bases: vec![],
+        seen: seen.to_vec(),
+        value: Some(Value::Bytes(generation.as_bytes().to_vec())),
+    };
+    let writes: Vec<Write> = (0u8..).zip(heads).map(head).collect();
+    let mut state = NodeState { bodies: bodies.to_vec(), ..NodeState::default() };
+    state.registers.insert(Field::known(BODY), Register::of(&writes));
+    state
+}
+
+fn body(generation: Generation, text: Option<u8>) -> Body {
+    Body { generation, latest: vec![op(1, 5)], text: text.map(|byte| [byte; 32]), leftover: None }
+}
+
+#[test]
+fn a_text_that_lost_is_kept_unless_it_is_empty_or_reads_like_the_shown_one() {
+    let copies =
+        |other: Body| with_bodies(&[SHOWN, OTHER], &[op(1, 5)], &[body(SHOWN, Some(1)), other]).copies(&Straight);
+    assert_eq!(copies(body(OTHER, Some(2))), [OTHER]);
+    assert_eq!(copies(body(OTHER, Some(1))), []);
+    assert_eq!(copies(body(OTHER, None)), []);
+    assert_eq!(
+        copies(Body { leftover: Some([3; 32]), ..body(OTHER, None) }),
+        [OTHER],
+        "what found no place is text, too"
+    );
+}
+
+#[test]
+fn a_text_that_nobody_names_is_kept_while_some_of_it_is_unseen() {
+    let copies =
+        |seen: &[OpRef]| with_bodies(&[SHOWN], seen, &[body(SHOWN, Some(1)), body(OTHER, Some(2))]).copies(&Straight);
+    assert_eq!(copies(&[op(1, 4)]), [OTHER]);
+    assert_eq!(copies(&[op(1, 5)]), []);
+}
+
+#[test]
+fn what_found_no_place_in_the_shown_text_is_a_copy_of_it() {
+    let shown = Body { leftover: Some([3; 32]), ..body(SHOWN, Some(1)) };
+    assert_eq!(with_bodies(&[SHOWN], &[op(1, 5)], &[shown]).copies(&Straight), [SHOWN]);
+    assert_eq!(with_bodies(&[SHOWN], &[], &[body(SHOWN, Some(1))]).copies(&Straight), []);
+}
+
+#[test]
+fn a_choice_is_awaited_where_values_deletions_or_texts_stand_side_by_side() {
+    let title = |values: &[&str]| {
+        let writes: Vec<Write> =
+            (1u8..).zip(values).map(|(origin, value)| write(op(origin, 1), 1, &[], value)).collect();
+        let mut state = NodeState::default();
+        state.registers.insert(Field::new("title").unwrap(), Register::of(&writes));
+        state
+    };
+    let awaits = |state: &NodeState, deletion| state.awaits_choice(deletion, &Straight);
+    assert!(!awaits(&title(&["a", "a"]), Deletion::Alive));
+    assert!(!awaits(&title(&["a"]), Deletion::Hidden));
+    assert!(awaits(&title(&["a", "b"]), Deletion::Alive));
+    assert!(awaits(&title(&["a"]), Deletion::Contested));
+    let texts = with_bodies(&[SHOWN, OTHER], &[], &[body(SHOWN, Some(1)), body(OTHER, Some(2))]);
+    assert!(awaits(&texts, Deletion::Alive));
+    assert!(texts.contested().is_empty(), "texts are told apart by their copies");
+    let mut done = title(&[]);
+    done.registers.insert(Field::new("done/2026-11-02").unwrap(), title(&["a", "b"]).registers["title"].clone());
+    assert!(!awaits(&done, Deletion::Alive), "all completions count as equal");
+}
+
+#[test]
+fn a_register_that_shows_null_shows_no_value() {
+    let mut cleared = write(op(1, 1), 1, &[], "");
+    cleared.value = Some(Value::Null);
+    assert_eq!(Register::of(&[cleared]).value(), None);
+    assert_eq!(Register::of(&[write(op(1, 1), 1, &[], "a")]).value(), Some(&Value::text("a")));
+}

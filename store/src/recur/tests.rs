@@ -189,6 +189,8 @@ fn ends_after_completion() {
     assert_eq!(current(&until, start, &[]), Some(start));
     assert_eq!(current(&until, start, &[first]), None);
     assert_eq!(current(&until, day("2026-12-01"), &[]), None);
+    let done = (start, day("2026-11-11"));
+    assert_eq!(current(&until, start, &[done]), Some(day("2026-11-18")), "the day of UNTIL is one of them");
 }
 
 #[test]
@@ -268,6 +270,7 @@ fn refused_texts_say_why() {
         ("FREQ=DAILY;FREQ=DAILY", "FREQ stands twice"),
         ("FREQ=DAILY;INTERVAL=0", "INTERVAL=0 cannot be read, INTERVAL takes 1 to 9999"),
         ("FREQ=DAILY;INTERVAL=10000", "INTERVAL=10000 cannot"),
+        ("FREQ=DAILY;INTERVAL=00002", "INTERVAL=00002 cannot"),
         ("FREQ=DAILY;INTERVAL=99999999999999999999", "INTERVAL=99999999999999999999 cannot"),
         ("FREQ=DAILY;COUNT=1001", "COUNT=1001 cannot be read, COUNT takes 1 to 1000"),
         ("FREQ=DAILY;COUNT=2;UNTIL=20270101", "COUNT cannot stand beside UNTIL"),
@@ -288,6 +291,7 @@ fn refused_texts_say_why() {
         assert!(error.starts_with(message), "{text}: {error}");
     }
     assert_eq!(Rule::parse(&"x".repeat(256)), Err(RuleError::TooLong(256)));
+    assert_eq!(Rule::parse(&format!("daily{}", " ".repeat(250))), Ok(rule("daily")), "255 bytes are read");
 }
 
 fn part() -> impl Strategy<Value = String> {

@@ -49,3 +49,9 @@ pub fn late_after(db: &Connection, number: i64) -> Result<BTreeSet<i64>> {
     let rows = statement.query_map([number], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
+
+/// Forgets which ops took effect late, after the one of the given number.
+pub fn forget_late(db: &Connection, number: i64) -> Result<()> {
+    db.prepare_cached("DELETE FROM late WHERE number > ?1")?.execute([number])?;
+    Ok(())
+}

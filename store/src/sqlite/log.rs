@@ -345,10 +345,11 @@ pub fn missing(db: &Connection, pos: i64) -> Result<Vec<u32>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The ops of which values are missed, at most `limit`.
-pub fn missing_ops(db: &Connection, limit: usize) -> Result<Vec<i64>> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT pos FROM missing ORDER BY pos LIMIT ?1")?;
-    let rows = statement.query_map([limit as i64], |row| row.get(0))?;
+/// The ops after a position of which values are missed, at most `limit`.
+pub fn missing_ops(db: &Connection, after: i64, limit: usize) -> Result<Vec<i64>> {
+    let sql = "SELECT DISTINCT pos FROM missing WHERE pos > ?1 ORDER BY pos LIMIT ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([after, limit as i64], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -55,12 +55,16 @@ pub fn backwards(digits: u32) -> u32 {
     (0..8).fold(0, |out, place| out << 4 | (digits >> (4 * place)) & 0xf)
 }
 
+/// What short ids are looked up by: the last eight hex digits of a node's id, backwards.
+pub fn tail(node: NodeId) -> i64 {
+    let bytes = node.as_bytes();
+    i64::from(backwards(u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])))
+}
+
 /// Adds an empty row for a node and returns its number.
 pub fn insert_node(db: &Connection, node: NodeId) -> Result<i64> {
-    let bytes = node.as_bytes();
-    let tail = backwards(u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]));
     let sql = "INSERT INTO node (uuid, state, tail, hidden, conflicted) VALUES (?1, x'', ?2, 1, 0)";
-    Ok(db.prepare_cached(sql)?.insert(params![bytes, i64::from(tail)])?)
+    Ok(db.prepare_cached(sql)?.insert(params![node.as_bytes(), tail(node)])?)
 }
 
 /// Stores a node's state.
@@ -175,7 +179,7 @@ pub fn put_bucket(db: &Connection, bucket: u8, sum: &[u8; 32]) -> Result<()> {
 /// Empties every table that can be derived from the log.
 pub fn clear(db: &Connection) -> Result<()> {
     let tables = [
-        "node", "body", "touch", "held", "late", "awaited", "erased", "repeated", "missing", "digest", "tagged",
+        "node", "body", "touch", "grouped", "held", "awaited", "erased", "repeated", "missing", "digest", "tagged",
         "name", "link",
     ];
     for table in tables {

@@ -60,3 +60,11 @@ fn more_origins_than_allowed_are_refused() {
     assert!(Vector::decode(&vector.encode(), 3).is_ok());
     assert!(Vector::decode(&[1], 3).is_err());
 }
+
+#[test]
+fn only_a_vector_without_tips_is_empty() {
+    let mut vector = Vector::default();
+    assert!(vector.is_empty());
+    vector.insert(Origin::from_bytes([1; 16]), Tip { seq: Seq::FIRST, id: OpId::NONE });
+    assert!(!vector.is_empty());
+}

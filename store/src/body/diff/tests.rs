@@ -1,0 +1,40 @@
+use super::*;
+
+/// The hunks: where each stands, how many units it deletes, and how many it inserts.
+fn sizes(old: &str, new: &str) -> Vec<(usize, usize, usize)> {
+    hunks(old, new).iter().map(|hunk| (hunk.at, hunk.deleted, hunk.inserted.len())).collect()
+}
+
+#[test]
+fn a_word_among_new_ones_keeps_its_place_up_to_the_limit() {
+    let (before, after) = ("a ".repeat(WORDS_MAX / 4), " b".repeat(WORDS_MAX / 4));
+    let new = format!("{before}o{after}");
+    assert_eq!(sizes("o", &new), [(0, 0, before.len()), (1, 0, after.len())]);
+    let more = format!("{before}o{after} ");
+    assert_eq!(sizes("o", &more), [(0, 1, more.len())], "one more, and the whole is replaced");
+}
+
+#[test]
+fn a_line_among_new_ones_keeps_its_place_up_to_the_limit() {
+    let (before, after) = ("a\n".repeat(LINES_MAX / 2), "b\n".repeat(LINES_MAX / 2));
+    let new = format!("{before}o\n{after}");
+    assert_eq!(sizes("o\n", &new), [(0, 0, before.len()), (2, 0, after.len())]);
+    let more = format!("{before}o\n{after}b\n");
+    assert_eq!(sizes("o\n", &more), [(0, 1, more.len() - 1)], "one more, and all but the last line feed is replaced");
+}
+
+#[test]
+fn of_two_lines_that_changed_places_one_is_moved_whole() {
+    let moved = hunks("first line\nsecond line\nend\n", "second line\nfirst line\nend\n");
+    let hunk = |at, deleted, inserted| Hunk { at, deleted, inserted };
+    assert_eq!(moved, [hunk(0, 11, ""), hunk(23, 0, "first line\n")]);
+}
+
+/// Two devices that import one text write one update, whatever their versions: so no version may find another diff.
+#[test]
+fn the_diff_of_two_texts_is_the_one_that_it_has_always_been() {
+    let hunk = |at, deleted, inserted| Hunk { at, deleted, inserted };
+    assert_eq!(hunks("\n\n", "\na\n\n\n"), [hunk(1, 0, "a\n"), hunk(2, 0, "\n")]);
+    assert_eq!(hunks("a b\nc", "a c\nb"), [hunk(2, 2, ""), hunk(5, 0, "\nb")]);
+    assert_eq!(hunks("naïve 中文", "naive 中国文"), [hunk(2, 1, "i"), hunk(7, 0, "国")]);
+}
