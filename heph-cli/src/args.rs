@@ -74,7 +74,7 @@ pub enum Command {
     /// Exchange with the hub now, or say how things stand
     Sync(Sync),
     /// Rebuild the state from the log and compare
-    Verify,
+    Verify(Verify),
     /// Write a checked copy of the database
     Backup(Backup),
     /// List the devices that have written here
@@ -301,6 +301,16 @@ pub struct Sync {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct Verify {
+    /// Check every index and the file too, and compare with the hub; exit code 4 if that cannot be asked
+    #[arg(long)]
+    pub deep: bool,
+    /// Make anew, from a log that is sound, what is not as the log says
+    #[arg(long, requires = "deep")]
+    pub repair: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct Backup {
     /// The file to write
     pub file: PathBuf,
@@ -346,6 +356,7 @@ mod tests {
             &["heph", "edit", "1a2b", "--do", "today", "--no-do"][..],
             &["heph", "sync", "--wait", "--status"],
             &["heph", "sync", "--yes"],
+            &["heph", "verify", "--repair"],
             &["heph", "doc", "edit", "1a2b", "--base", "v"],
             &["heph", "task", "x", "--do", "soon"],
             &["heph", "journal", "2026-12-24T18:00"],

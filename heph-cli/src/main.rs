@@ -1,7 +1,7 @@
 //! heph's command line: words become one request to the local daemon, and its answer is printed.
 //!
 //! Nothing here opens the database or talks to the hub. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the
-//! daemon is not running, 4 not in sync (`heph sync --status` only).
+//! daemon is not running, 4 not in sync (`heph sync --status` and `heph verify --deep` only).
 //!
 //! With `--json` a command prints one JSON value: an array of rows where it lists something, else one object,
 //! with the fields that `heph_api::types` documents. An error, wrong usage too, is one JSON object on standard error,

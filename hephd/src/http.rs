@@ -6,6 +6,7 @@ use crate::{
         BODY_BYTES_PER_S_MIN, BODY_GRACE, BODY_STALL_TIMEOUT, BODY_TIMEOUT, DRAIN_BYTES_MAX, DRAIN_TIMEOUT,
         HEADER_BYTES_MAX, HEADER_READ_TIMEOUT, HEADERS_MAX, STALL_TIMEOUT, STOP_TIMEOUT,
     },
+    places::{Place, Places},
     run::Shutdown,
 };
 use axum::{Router, body::Body};
@@ -23,6 +24,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{
+    convert::Infallible,
     future::Future,
     io,
     pin::Pin,
@@ -33,7 +35,6 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpListener,
-    sync::Semaphore,
     time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at},
 };
 
@@ -61,9 +62,10 @@ impl Accept for TcpListener {
 }
 
 /// Accepts connections and answers their requests by `routes`, at most `connections_max` at once, until the daemon is
-/// asked to stop; then lets the answers in hand be finished, for a while.
+/// asked to stop; then lets the answers in hand be finished, for a while. When all places are taken, the connection that
+/// has had no request in hand for longest makes room for the next one.
 pub async fn serve(listener: impl Accept, routes: Router, connections_max: usize, shutdown: Shutdown) {
-    let places = Arc::new(Semaphore::new(connections_max));
+    let places = Places::new(connections_max);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -72,13 +74,8 @@ pub async fn serve(listener: impl Accept, routes: Router, connections_max: usize
         };
         match accepted {
             Ok((io, place)) => {
-                let connection = graceful.watch(connection(io, routes.clone()));
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
-                    }
-                    drop(place);
-                });
+                let connection = graceful.watch(connection(io, routes.clone(), place.clone()));
+                tokio::spawn(serve_one(connection, place));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -92,27 +89,79 @@ pub async fn serve(listener: impl Accept, routes: Router, connections_max: usize
     }
 }
 
-async fn next<L: Accept>(
-    listener: &L,
-    places: &Arc<Semaphore>,
-) -> io::Result<(L::Io, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.accept().await?, place))
+async fn next<L: Accept>(listener: &L, places: &Places) -> io::Result<(L::Io, Arc<Place>)> {
+    let io = listener.accept().await?;
+    let place = places.take().await;
+    place.due(Some(Instant::now()));
+    Ok((io, Arc::new(place)))
+}
+
+async fn serve_one(connection: impl Future<Output = Result<(), hyper::Error>>, place: Arc<Place>) {
+    let ended = tokio::select! {
+        ended = connection => ended,
+        () = place.lost() => return tracing::debug!("a connection without a request made room for another"),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+    }
 }
 
 /// Serves one connection: HTTP/1.1, its requests one after the other.
-fn connection<I>(io: I, routes: Router) -> impl GracefulConnection<Error = hyper::Error> + Send
+fn connection<I>(io: I, routes: Router, place: Arc<Place>) -> impl GracefulConnection<Error = hyper::Error> + Send
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let routes = TowerToHyperService::new(routes);
-    let answer = service_fn(move |request: Request<Incoming>| routes.call(request.map(Drained::new)));
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let in_hand = InHand::begin(place.clone());
+        let answered = routes.call(request.map(Drained::new));
+        async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer { body, _in_hand: in_hand })) }
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(Unstalled::new(io)), answer)
+}
+
+/// A request in hand: as long as it is, its connection keeps its place.
+struct InHand(Arc<Place>);
+
+impl InHand {
+    fn begin(place: Arc<Place>) -> Self {
+        place.due(None);
+        Self(place)
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.due(Some(Instant::now()));
+    }
+}
+
+/// An answer's body; until it is sent, the request is in hand.
+struct Answer {
+    body: Body,
+    _in_hand: InHand,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Why a body cannot be had.
@@ -143,17 +192,26 @@ pub enum BodyError {
 /// # Errors
 /// If it is longer, comes too slowly, or is cut short. What is announced as too long is refused before it comes.
 pub async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
+    read_body_at(None, body, bytes_max).await
+}
+
+/// Does the same for a body that has a place, which is told from when on the body is behind the least rate.
+///
+/// # Errors
+/// The same.
+pub async fn read_body_at(place: Option<&Place>, body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge { bytes_max });
     }
-    let collected = timeout(BODY_TIMEOUT, collect(Limited::new(body, bytes_max), bytes_max)).await;
+    let collected = timeout(BODY_TIMEOUT, collect(place, Limited::new(body, bytes_max), bytes_max)).await;
     collected.map_err(|_| BodyError::TooSlow)?
 }
 
-async fn collect(mut body: Limited<Body>, bytes_max: usize) -> Result<Bytes, BodyError> {
+async fn collect(place: Option<&Place>, mut body: Limited<Body>, bytes_max: usize) -> Result<Bytes, BodyError> {
     let (mut whole, begun) = (BytesMut::new(), Instant::now());
     loop {
-        let due = begun + time_for(whole.len());
+        place.inspect(|place| place.due(Some(begun + at_least_rate(whole.len()))));
+        let due = begun + at_least_rate(whole.len()).max(BODY_GRACE);
         let frame =
             timeout_at(due, timeout(BODY_STALL_TIMEOUT, body.frame())).await.map_err(|_| BodyError::BelowRate)?;
         let Some(frame) = frame.map_err(|_| BodyError::Stalled)? else { return Ok(whole.freeze()) };
@@ -165,9 +223,9 @@ async fn collect(mut body: Limited<Body>, bytes_max: usize) -> Result<Bytes, Bod
     }
 }
 
-/// How long a body may have taken when so much of it is there.
-fn time_for(bytes: usize) -> Duration {
-    Duration::from_secs(bytes as u64 / BODY_BYTES_PER_S_MIN).max(BODY_GRACE)
+/// How long so much of a body takes at the least rate.
+fn at_least_rate(bytes: usize) -> Duration {
+    Duration::from_millis(bytes as u64 * 1_000 / BODY_BYTES_PER_S_MIN)
 }
 
 /// A request's body which, if an answer was found before it was read, is read on for a while and thrown away: a client

@@ -11,7 +11,9 @@ pub mod sync;
 pub mod work;
 pub mod writer;
 
+mod deep_check;
 mod http;
 mod lock;
 mod observe;
+mod places;
 mod socket;

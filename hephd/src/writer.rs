@@ -155,8 +155,8 @@ struct WriterThread {
 impl WriterThread {
     async fn work(mut self) {
         while let Some(batch) = self.next_batch().await {
-            if !batch.is_empty() {
-                self.commit(batch);
+            if !batch.is_empty() && !self.commit(batch) {
+                return;
             }
         }
     }
@@ -181,16 +181,25 @@ impl WriterThread {
         Some(batch)
     }
 
-    fn commit(&mut self, mut batch: Vec<Box<dyn Work>>) {
+    /// Commits, and answers everybody. Returns whether to go on: once the disk failed to take what was to be synced, the
+    /// system shows what need not be on the disk, and nothing may be acknowledged on top of that. Another start looks at
+    /// the disk itself, and goes on from what was acknowledged.
+    fn commit(&mut self, mut batch: Vec<Box<dyn Work>>) -> bool {
         let outcome = self.replica.group(|group| batch.iter_mut().for_each(|work| work.perform(group)));
         let outcome = outcome.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a commit failed");
             WriteError::Commit(Arc::new(error))
         });
+        let is_doubtful = matches!(&outcome, Err(WriteError::Commit(error)) if error.is_failed_sync());
         for work in batch {
             work.answer(outcome.clone());
         }
-        self.tell();
+        if is_doubtful {
+            tracing::error!("the disk failed to take a write; ending, so that nothing is built on it; start it again");
+        } else {
+            self.tell();
+        }
+        !is_doubtful
     }
 
     fn tell(&self) {

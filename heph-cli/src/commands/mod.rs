@@ -1,6 +1,7 @@
 //! One module per noun: words become one request, its answer becomes lines.
 
 mod conflicts;
+mod deep_check;
 mod doc;
 mod journal;
 mod node;
@@ -40,7 +41,8 @@ pub fn run(surface: &Surface, command: Option<Command>) -> Result<(), Failure> {
         Command::Import(args) => vault::import(surface, args),
         Command::Export(args) => vault::export(surface, args),
         Command::Sync(args) => sync::run(surface, args),
-        Command::Verify => replica::verify(surface),
+        Command::Verify(args) if args.deep => deep_check::verify(surface, args.repair),
+        Command::Verify(_) => replica::verify(surface),
         Command::Backup(args) => replica::backup(surface, args),
         Command::Devices => replica::devices(surface),
         Command::Version => replica::version(surface),

@@ -63,6 +63,7 @@ fn facts(status: &SyncStatus) -> Vec<(&'static str, String)> {
         ("digest", Some(status.state_digest.clone())),
         ("held", some(status.held, "")),
         ("conflicts", some(status.conflicts, " (heph conflicts)")),
+        ("last deep check", status.last_check.as_ref().map(|last| format!("{}: {}", last.at, last.words))),
     ];
     facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

@@ -73,6 +73,9 @@ impl Control {
 }
 
 fn prepare(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
+    // Its journal is a file that a commit deletes; only `extra` also syncs that deletion, without which a loss of power
+    // would bring the journal back and undo the commit.
+    db.pragma_update(None, "synchronous", "extra")?;
     let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let format: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -90,7 +93,6 @@ fn prepare(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
         }
         _ => anyhow::bail!("{} is a database, but not a hub's control file; nothing in it was changed", path.display()),
     }
-    db.pragma_update(None, "synchronous", "full")?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@
 mod answer;
 mod asked;
 mod control;
+mod deep_check;
 mod error;
 mod events;
 mod exchange;
@@ -89,6 +90,7 @@ async fn serve(address: SocketAddr, hub: Arc<Hub>, shutdown: Shutdown) -> anyhow
     tokio::select! {
         () = serving => Ok(()),
         () = hub.replicas.ended() => anyhow::bail!("the hub cannot write any more; its log says why"),
+        never = deep_check::daily(&hub.replicas) => match never {},
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::{CONTROL_FILE, ServerConfig},
+    deep_check::DeepCheck,
     lock::Lock,
     writer::{Readers, Writer},
 };
@@ -34,6 +35,8 @@ pub struct HubReplica {
     pub readers: Readers,
     /// Who wants to know that its head moved.
     pub feed: Feed,
+    /// What checks it.
+    pub deep_check: DeepCheck,
     _lock: Lock,
 }
 
@@ -63,7 +66,7 @@ impl Replicas {
             let row = OwnerFile { owner: first, file: file.clone() };
             control.add(&row, env.now().get()).context("cannot write the hub's control file")?;
         }
-        let mut by_owner = BTreeMap::from([(first, Arc::new(HubReplica::start(first, replica, lock)?))]);
+        let mut by_owner = BTreeMap::from([(first, Arc::new(HubReplica::start(first, replica, lock, env)?))]);
         for row in rows.into_iter().filter(|row| row.file != file) {
             let path = config.db.with_file_name(&row.file);
             let replica = further(&path, row.owner, env).with_context(|| format!("the replica {}", path.display()))?;
@@ -75,6 +78,11 @@ impl Replicas {
     /// Returns the replica of an owner.
     pub fn get(&self, owner: OwnerId) -> Option<Arc<HubReplica>> {
         self.by_owner.get(&owner).cloned()
+    }
+
+    /// Returns all of them.
+    pub fn all(&self) -> Vec<Arc<HubReplica>> {
+        self.by_owner.values().cloned().collect()
     }
 
     /// Returns whether every replica can be read.
@@ -96,11 +104,13 @@ impl Replicas {
 }
 
 impl HubReplica {
-    fn start(owner: OwnerId, replica: Replica, lock: Lock) -> anyhow::Result<Self> {
-        let (log_id, readers) = (replica.log_id(), Readers::new(replica.path().to_owned()));
+    fn start(owner: OwnerId, replica: Replica, lock: Lock, env: &Arc<dyn Env>) -> anyhow::Result<Self> {
+        let (log_id, db) = (replica.log_id(), replica.path().to_owned());
+        let readers = Readers::new(db.clone());
         let writer = Writer::start(replica)?;
         let feed = Feed::start(log_id, readers.clone(), writer.subscribe());
-        Ok(Self { owner, log_id, writer, readers, feed, _lock: lock })
+        let deep_check = DeepCheck::new(db, writer.clone(), readers.clone(), env.clone());
+        Ok(Self { owner, log_id, writer, readers, feed, deep_check, _lock: lock })
     }
 }
 
@@ -146,7 +156,7 @@ fn further(path: &Path, owner: OwnerId, env: &Arc<dyn Env>) -> anyhow::Result<Hu
         Some(_) => {}
         None => replica.set_owner(owner)?,
     }
-    HubReplica::start(owner, replica, lock)
+    HubReplica::start(owner, replica, lock, env)
 }
 
 fn file_name(db: &Path) -> anyhow::Result<String> {

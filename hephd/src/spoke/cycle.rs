@@ -75,6 +75,8 @@ pub struct Cycle<H> {
     pub size: Size,
     /// Whether the last cycle ended with unequal vectors: then the next one does not trust the cursor.
     pub apart: bool,
+    /// Behind which position the ops stand that are asked for next because they lack a value.
+    pub missing_after: u64,
 }
 
 /// How things stood here when hello was said.
@@ -283,14 +285,26 @@ impl<H: Hub> Cycle<H> {
     }
 
     /// Asks for ops whose values are missing here. Returns how many ops still lack some.
-    async fn ask_for_missing(&self, to: Proven) -> Result<u64, Failure> {
-        let mut before = u64::MAX;
+    /// Where the hub has none of those that were asked for, the next time those behind them are.
+    async fn ask_for_missing(&mut self, to: Proven) -> Result<u64, Failure> {
+        let mut asked = None;
         loop {
-            let (ops, count) = self.read(missing).await?;
-            if ops.is_empty() || count >= before {
+            let after = self.missing_after;
+            let (ops, last, count) = self.read(move |view| missing(view, after)).await?;
+            if let Some((before, upto)) = asked
+                && count >= before
+            {
+                self.missing_after = upto;
                 return Ok(count);
             }
-            before = count;
+            if ops.is_empty() {
+                if std::mem::take(&mut self.missing_after) == 0 {
+                    return Ok(count);
+                }
+                asked = None;
+                continue;
+            }
+            asked = Some((count, last));
             let stretches = pages::decode(self.hub.ops(to, &OpsRequest { ops }).await?).await?;
             self.write(move |group| group.ingest(&stretches, None)).await?;
         }
@@ -332,8 +346,10 @@ pub fn pin_hub(group: &mut Group<'_>, hub: &HubProof, url: &str) -> StoreResult<
     group.forget_cursor()
 }
 
-fn missing(view: &View<'_>) -> StoreResult<(Vec<OpRef>, u64)> {
-    Ok((view.missing(OPS_REQUEST_MAX)?, view.summary()?.missing))
+/// Ops behind a position that lack a value, the position of the last of them, and how many there are in all.
+fn missing(view: &View<'_>, after: u64) -> StoreResult<(Vec<OpRef>, u64, u64)> {
+    let (ops, last) = view.missing_after(after, OPS_REQUEST_MAX)?;
+    Ok((ops, last, view.summary()?.missing))
 }
 
 fn check(answer: &HelloAnswer, hub: &HubProof, challenge: &[u8; 32], origin: Origin) -> Result<(), Failure> {

@@ -119,14 +119,25 @@ impl<H: Hub> InStep<H> {
         let outcome = tokio::select! {
             biased;
             () = self.shutdown.requested() => return false,
-            outcome = self.cycle.run(&mut seen, &progress) => outcome,
+            outcome = self.cycle.run(&mut seen, &progress) => Some(outcome),
+            // What goes to and fro over connections of the network that was comes to no end.
+            Ok(()) = self.network.changed() => None,
         };
         let noted = self.note(&seen).await;
+        let Some(outcome) = outcome else {
+            if let Err(failure) = noted {
+                tracing::warn!(%failure, "what came cannot be noted");
+            }
+            schedule.on(clocks.now_ms(), Event::Ended(Ending::NotYet), self.jitter());
+            schedule.on(clocks.now_ms(), Event::Network, self.jitter());
+            return true;
+        };
         let with = seen.proven.map(|proven| proven.hub).or(was_with);
         self.in_step_at.take_if(|_| with != was_with);
         let outcome = outcome.and_then(|outcome| noted.map(|()| outcome));
         self.in_step_at = seen.in_step_at.or(self.in_step_at);
-        let (ending, last) = (ending(&outcome), last(outcome));
+        let further = seen.pushed > 0 || !seen.pulled.is_empty();
+        let (ending, last) = (ending(&outcome, further), last(outcome));
         schedule.on(clocks.now_ms(), Event::Ended(ending), self.jitter());
         self.listening.send_replace(seen.proven.filter(|_| matches!(ending, Ending::InStep | Ending::NotYet)));
         self.plan_told(schedule.due_ms(), clocks.now_ms());
@@ -292,14 +303,14 @@ fn last(outcome: Result<Outcome, Failure>) -> Last {
     }
 }
 
-fn ending(outcome: &Result<Outcome, Failure>) -> Ending {
+fn ending(outcome: &Result<Outcome, Failure>, further: bool) -> Ending {
     match outcome {
         Ok(Outcome::InStep(Digests::Missing) | Outcome::NotYet(_)) => Ending::NotYet,
         Ok(Outcome::InStep(_)) => Ending::InStep,
         Ok(Outcome::OtherHub { .. }) | Err(Failure::OtherProtocol(_)) => Ending::Refused,
         Err(Failure::Hub(error)) if !error.may_pass() => Ending::Refused,
-        Err(Failure::Hub(error)) => Ending::Away { retry_after_ms: error.retry_after_ms() },
-        Err(_) => Ending::Away { retry_after_ms: None },
+        Err(Failure::Hub(error)) => Ending::Away { retry_after_ms: error.retry_after_ms(), further },
+        Err(_) => Ending::Away { retry_after_ms: None, further: false },
     }
 }
 

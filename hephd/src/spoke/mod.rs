@@ -11,7 +11,9 @@
 //! ```
 
 mod actions;
+mod compare;
 mod cycle;
+mod deep_check;
 mod device;
 mod exchange;
 mod hub_client;
@@ -29,6 +31,7 @@ mod status;
 mod sync_handle;
 
 use crate::config::LocalConfig;
+use crate::deep_check::DeepCheck;
 use crate::http;
 use crate::lock::Lock;
 use crate::run::Shutdown;
@@ -65,6 +68,8 @@ pub struct Spoke {
     pub readers: Readers,
     /// What keeps this device in step with its hub.
     sync: SyncHandle,
+    /// What checks the replica.
+    deep_check: DeepCheck,
 }
 
 impl Spoke {
@@ -107,6 +112,7 @@ pub async fn run(config: LocalConfig, shutdown: Shutdown) -> anyhow::Result<()> 
     let outside = Outside { env: Arc::new(SystemEnv), wire: None, network };
     let mut running = Running::start(config, outside, &shutdown).await?;
     running.tasks.spawn(network::watch(changes));
+    running.check_daily();
     let outcome = match announce(&ready) {
         Ok(()) => tokio::select! {
             () = http::serve(socket, running.routes(), CONNECTIONS_MAX, shutdown) => Ok(()),
@@ -144,16 +150,22 @@ impl Running {
         let replica = replica.with_context(|| format!("cannot open {}", config.db.display()))?;
         let writer = Writer::start(replica)?;
         let readers = Readers::new(config.db.clone());
+        let deep_check = DeepCheck::new(config.db.clone(), writer.clone(), readers.clone(), outside.env.clone());
         let mut tasks = JoinSet::new();
         let named = device::ensure(&writer, &config.device_name).await.context("cannot write down this device's name");
         let begun = named.and_then(|()| start_sync(&config, outside, &writer, &readers, &mut tasks, shutdown));
         match begun {
-            Ok(sync) => Ok(Self { spoke: Arc::new(Spoke { config, writer, readers, sync }), tasks }),
+            Ok(sync) => Ok(Self { spoke: Arc::new(Spoke { config, writer, readers, sync, deep_check }), tasks }),
             Err(error) => {
                 writer.stop().await;
                 Err(error)
             }
         }
+    }
+
+    /// Begins to check the replica once a day.
+    pub fn check_daily(&mut self) {
+        self.tasks.spawn(deep_check::daily(self.spoke.clone()));
     }
 
     /// The local API.
@@ -208,6 +220,7 @@ fn start_sync(
         loopback,
         size: size::Size::default(),
         apart: false,
+        missing_after: 0,
     };
     tasks.spawn(listen::listen(hub.clone(), allowed, hearing, env.clone()));
     let (moved, shutdown) = (writer.subscribe(), shutdown.clone());

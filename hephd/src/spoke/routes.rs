@@ -84,6 +84,14 @@ async fn call_daemon(spoke: &Arc<Spoke>, path: &str, body: &Bytes) -> Result<Vec
             let db = spoke.config.db.clone();
             encode::<Verify>(&door::blocking(move || replica::verify(&db)).await??)
         }
+        VerifyDeep::PATH => {
+            let VerifyDeep { repair } = decode(body)?;
+            encode::<VerifyDeep>(&spoke.verify_deep(repair).await?)
+        }
+        ReadVerifyProgress::PATH => {
+            let ReadVerifyProgress {} = decode(body)?;
+            encode::<ReadVerifyProgress>(&spoke.verify_progress())
+        }
         Backup::PATH => {
             let (Backup { file }, db) = (decode(body)?, spoke.config.db.clone());
             encode::<Backup>(&door::blocking(move || replica::backup(&db, file)).await??)

@@ -55,6 +55,8 @@ pub enum Ending {
     Away {
         /// What `Retry-After` said.
         retry_after_ms: Option<u64>,
+        /// Whether ops went to or fro before: then it is the first failure, however many there were before.
+        further: bool,
     },
     /// The hub answered and will answer the same until somebody does something.
     Refused,
@@ -182,7 +184,8 @@ impl Schedule {
                 self.planned_ms = now_ms;
             }
             Ending::NotYet => self.back_off(now_ms, jitter),
-            Ending::Away { retry_after_ms } => {
+            Ending::Away { retry_after_ms, further } => {
+                self.failures = if further { 0 } else { self.failures };
                 self.back_off(now_ms, jitter);
                 if let Some(after_ms) = retry_after_ms {
                     self.retry_after_ms = now_ms + after_ms.min(RETRY_AFTER_MAX_MS);

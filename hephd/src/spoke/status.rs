@@ -4,9 +4,11 @@
 mod words;
 
 use super::cycle::{Failure, NotYet, Seen, fact};
+use super::deep_check::last_check;
 use super::hub_client::HubError;
 use super::notices;
 use super::plan::Digests;
+use crate::deep_check;
 use crate::writer::WriteError;
 use heph_api::types::{SyncState, SyncStatus};
 use heph_api::{ApiError, code};
@@ -169,6 +171,8 @@ pub struct Now {
     pub last_sync_ms: Option<u64>,
     /// The hub's clock minus this one then.
     pub clock_offset_ms: Option<i64>,
+    /// How the last deep check ended.
+    pub last_check: Option<deep_check::Last>,
     /// What a person should know, stored until it is old.
     pub notices: Vec<String>,
 }
@@ -196,6 +200,7 @@ pub fn look(view: &View<'_>, theirs: Option<&Vector>, sent: u64, now_ms: u64) ->
         pending,
         last_sync_ms: number(fact::LAST_SYNC_MS)?,
         clock_offset_ms: view.fact(fact::CLOCK_OFFSET_MS)?.and_then(|text| text.parse().ok()),
+        last_check: deep_check::last(view)?,
         notices: notices::read(view, now_ms)?,
         summary,
     })
@@ -212,6 +217,7 @@ pub fn pending(view: &View<'_>, theirs: &Vector) -> StoreResult<u64> {
 
 /// The whole status.
 pub fn tell(hub_url: Option<&str>, standing: &Standing, now: &Now, now_ms: u64) -> SyncStatus {
+    let now = &since_then(standing, now);
     let (state, belongs) = (state(hub_url.is_some(), standing, now), hub_url.is_some() || now.hub.is_some());
     let offset_ms = standing.clock_offset_ms.or(now.clock_offset_ms);
     SyncStatus {
@@ -233,9 +239,19 @@ pub fn tell(hub_url: Option<&str>, standing: &Standing, now: &Now, now_ms: u64) 
         op_count: now.summary.head,
         held: now.summary.held,
         conflicts: now.summary.conflicts,
+        last_check: now.last_check.as_ref().map(last_check),
         clock_offset_ms: offset_ms,
         notices: words::all_notices(now, offset_ms, standing),
     }
+}
+
+/// What the last deep check found of the hub does not stand any more once both make the same state.
+fn since_then(standing: &Standing, now: &Now) -> Now {
+    let mut now = now.clone();
+    if let (Some(Last::InStep(Digests::Equal)), Some(check)) = (&standing.last, &mut now.last_check) {
+        check.hub = None;
+    }
+    now
 }
 
 /// The one word: the first that holds.

@@ -1,8 +1,10 @@
 //! What a surface can ask about and of the hub: how things stand, a cycle now, another hub.
 
+use super::compare::Compared;
 use super::cycle::{Cycle, Failure, Preview};
 use super::hub_client::HttpHub;
 use super::notices::News;
+use super::plan::Digests;
 use super::status::{self, Last, Standing};
 use crate::writer::Readers;
 use heph_api::types::{SwitchReport, SyncStatus};
@@ -63,6 +65,24 @@ impl SyncHandle {
             hub.ask(wait).await?;
         }
         self.status().await
+    }
+
+    /// Compares this device's state with its hub's; `None` if there is no hub.
+    pub async fn compare(&self) -> Option<Result<Compared, Failure>> {
+        let hub = self.hub.as_ref()?;
+        Some(hub.preview.lock().await.compare().await)
+    }
+
+    /// Waits until the hub makes another state of the same ops.
+    pub async fn differs(&self) {
+        let differs = |standing: &Standing| standing.last == Some(Last::InStep(Digests::Differ));
+        let seen = match &self.hub {
+            Some(hub) => hub.standing.clone().wait_for(differs).await.is_ok(),
+            None => false,
+        };
+        if !seen {
+            std::future::pending().await
+        }
     }
 
     /// Previews or makes the switch to the hub behind the URL.

@@ -93,7 +93,7 @@ impl Item {
 /// Takes bytes as they arrive, gives items as they are complete. It holds no more than one item and what came with it.
 ///
 /// ```text
-/// while let Some(chunk) = body.next().await { items.feed(&chunk); while let Some(item) = items.next()? { … } }
+/// while let Some(chunk) = body.next().await { items.feed(&chunk); while let Some(item) = items.next_item()? { … } }
 /// items.finish()?
 /// ```
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl Items {
     ///
     /// # Errors
     /// If it claims to be too long, or does not decode. Nothing after that can be read.
-    pub fn next(&mut self) -> Result<Option<Item>, Broken> {
+    pub fn next_item(&mut self) -> Result<Option<Item>, Broken> {
         let Some((length, rest)) = self.waiting.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         if length > PAGE_WIRE_BYTES_MAX {
@@ -160,7 +160,7 @@ mod tests {
             let (mut items, mut got) = (Items::default(), Vec::new());
             for chunk in bytes.chunks(step) {
                 items.feed(chunk);
-                while let Some(item) = items.next().unwrap() {
+                while let Some(item) = items.next_item().unwrap() {
                     got.push(item);
                 }
             }
@@ -175,7 +175,7 @@ mod tests {
         let bytes = item(vec![1; 500]).encode().unwrap();
         let mut items = Items::default();
         items.feed(&bytes[..bytes.len() - 1]);
-        assert_eq!(items.next().unwrap(), None);
+        assert_eq!(items.next_item().unwrap(), None);
         assert!(items.finish().is_err());
     }
 
@@ -186,7 +186,7 @@ mod tests {
         assert!(matches!(decompress(&bomb), Err(Broken::TooLarge)));
         let mut items = Items::default();
         items.feed(&u32::MAX.to_le_bytes());
-        assert!(matches!(items.next(), Err(Broken::TooLarge)));
+        assert!(matches!(items.next_item(), Err(Broken::TooLarge)));
     }
 
     #[test]

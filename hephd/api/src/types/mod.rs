@@ -13,6 +13,7 @@
 //! * Unknown fields of an answer are to be ignored: newer daemons may add some.
 
 mod conflict;
+mod deep_check;
 mod doc;
 mod error;
 mod import;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use conflict::*;
+pub use deep_check::*;
 pub use doc::*;
 pub use error::{ApiError, code};
 pub use import::*;

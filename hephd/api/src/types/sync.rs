@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, call};
+use super::{ApiError, LastCheck, call};
 
 /// `sync/now`: starts a cycle at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -112,6 +112,8 @@ pub struct SyncStatus {
     pub conflicts: u64,
     /// The hub's clock minus this one, in milliseconds, at the last hello.
     pub clock_offset_ms: Option<i64>,
+    /// The last deep check; `null` before the first one.
+    pub last_check: Option<LastCheck>,
     /// What else a person should know, each a sentence.
     pub notices: Vec<String>,
 }

@@ -295,6 +295,23 @@ async fn values_that_did_not_come_are_asked_for_again() {
 }
 
 #[tokio::test]
+async fn values_that_nobody_has_do_not_keep_those_behind_them_from_being_asked_for() {
+    let world = World::new();
+    let (mut a, mut b) = (world.device("a"), world.device("b"));
+    a.send_single_stretches();
+    a.write("from a", 300).await;
+    a.sync().await;
+    world.faults(Faults { withhold_values: true, lost_values_to: 270, ..Faults::default() });
+    for _ in 0..3 {
+        assert!(matches!(b.try_sync().await, Ok(Outcome::NotYet(NotYet::Values(_)))));
+    }
+    assert_eq!(b.doors.read(|view| Ok(view.summary()?.missing)).await, 270);
+    world.faults(Faults::default());
+    b.sync().await;
+    assert_eq!(b.doors.titles().await, a.doors.titles().await);
+}
+
+#[tokio::test]
 async fn a_vector_of_many_origins_comes_in_parts() {
     let world = World::new();
     for n in 0..30 {

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod faults;
+
+pub use faults::Faults;
+
 use super::*;
 use crate::spoke::hub_client::{Away, Heads, HubError, Pages, Proven};
 use crate::spoke::notices;
@@ -31,29 +35,6 @@ use std::sync::Mutex;
 const INLINE: usize = 8;
 /// How many bytes its pages aim at: small, so that there are several.
 const PAGE: usize = 2_000;
-
-/// What the network does wrong.
-#[derive(Debug, Default, Clone)]
-pub struct Faults {
-    /// Nobody answers.
-    pub away: bool,
-    /// So many answers to push are lost, after the hub has committed.
-    pub lose_push_answers: usize,
-    /// A pull breaks off after so many pages.
-    pub cut_pull_after: Option<usize>,
-    /// Pages of more bytes are too large.
-    pub too_large_over: Option<usize>,
-    /// It signs with a key that is not its own.
-    pub lies: bool,
-    /// Ops that are pulled come without their values.
-    pub withhold_values: bool,
-    /// So many pages at the front of a pull are left out: the positions say more than was sent.
-    pub skip_pages: usize,
-    /// When this is called, another hub answers from then on.
-    pub replaced_at: Option<&'static str>,
-    /// This is refused with this code of 409.
-    pub refuse: Option<(&'static str, &'static str)>,
-}
 
 /// A hub in the same process.
 pub struct FakeHub {
@@ -163,6 +144,7 @@ impl World {
             loopback: true,
             size: Size::default(),
             apart: false,
+            missing_after: 0,
         };
         Device { doors, cycle, seen: Seen::default() }
     }
@@ -350,9 +332,14 @@ impl Hub for FakeHub {
     }
 
     async fn ops(&self, to: Proven, request: &OpsRequest) -> Result<Vec<u8>, HubError> {
-        let (doors, _) = self.enter_for(to, "ops").await?;
-        let ops = request.ops.clone();
-        Ok(doors.read(move |view| view.stretches_of(&ops)).await)
+        let (doors, Faults { lost_values_to, .. }) = self.enter_for(to, "ops").await?;
+        let asked = request.ops.clone();
+        let answer = doors.read(move |view| {
+            let is_here = |op: &OpRef| Ok(view.op(op)?.is_some_and(|(position, ..)| position > lost_values_to));
+            let here = asked.into_iter().filter_map(|op| is_here(&op).map(|here| here.then_some(op)).transpose());
+            view.stretches_of(&here.collect::<StoreResult<Vec<_>>>()?)
+        });
+        Ok(answer.await)
     }
 
     async fn events(&self, to: Proven) -> Result<Heads, HubError> {

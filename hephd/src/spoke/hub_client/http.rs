@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +27,8 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(30);
 const PUSH_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a stream may be silent.
 const STREAM_SILENCE: Duration = Duration::from_secs(60);
+/// What of a stream has to come in a second, on average over the time that it is waited for.
+const STREAM_BYTES_PER_S_MIN: u64 = 1024;
 /// How long events may be silent: three of the hub's signs of life.
 const EVENTS_SILENCE: Duration = Duration::from_secs(45);
 /// How long the start of a stream may take.
@@ -247,17 +249,17 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, HubErro
 
 /// The items of a pull, read as they arrive.
 fn items(response: Response) -> Pages {
-    let start = (response, Items::default(), false);
-    stream::try_unfold(start, |(mut response, mut items, ended)| async move {
+    let start = (response, Items::default(), Pace::default(), false);
+    stream::try_unfold(start, |(mut response, mut items, mut pace, ended)| async move {
         if ended {
             return Ok(None);
         }
         loop {
-            if let Some(item) = items.next().map_err(|error| HubError::BadAnswer(error.to_string()))? {
+            if let Some(item) = items.next_item().map_err(|error| HubError::BadAnswer(error.to_string()))? {
                 let ended = item.is_end();
-                return Ok(Some((item, (response, items, ended))));
+                return Ok(Some((item, (response, items, pace, ended))));
             }
-            match next_chunk(&mut response, STREAM_SILENCE).await? {
+            match pace.next_chunk(&mut response).await? {
                 Some(chunk) => items.feed(&chunk),
                 None => {
                     items.finish().map_err(|error| HubError::BadAnswer(error.to_string()))?;
@@ -267,6 +269,24 @@ fn items(response: Response) -> Pages {
         }
     })
     .boxed()
+}
+
+/// How long a stream has been waited for, and how much of it came: one that trickles is given up like one that is silent.
+#[derive(Default)]
+struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    async fn next_chunk(&mut self, response: &mut Response) -> Result<Option<bytes::Bytes>, HubError> {
+        let allowed = STREAM_SILENCE + Duration::from_secs(self.bytes / STREAM_BYTES_PER_S_MIN);
+        let began = Instant::now();
+        let chunk = next_chunk(response, STREAM_SILENCE.min(allowed.saturating_sub(self.waited))).await?;
+        self.waited += began.elapsed();
+        self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        Ok(chunk)
+    }
 }
 
 /// The hub's events, read as they arrive; signs of life end in nothing but more patience.

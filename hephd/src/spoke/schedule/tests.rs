@@ -2,7 +2,7 @@
 
 use super::*;
 
-const AWAY: Event = Event::Ended(Ending::Away { retry_after_ms: None });
+const AWAY: Event = Event::Ended(Ending::Away { retry_after_ms: None, further: false });
 const IN_STEP: Event = Event::Ended(Ending::InStep);
 
 /// A machine after these events, without jitter.
@@ -50,13 +50,21 @@ fn plans_follow_from_events() {
         ),
         (
             "retry-after holds writes back",
-            &[began, (100, Event::Ended(Ending::Away { retry_after_ms: Some(9_000) })), (200, Event::Write)],
+            &[
+                began,
+                (100, Event::Ended(Ending::Away { retry_after_ms: Some(9_000), further: false })),
+                (200, Event::Write),
+            ],
             200,
             Next::At(9_100),
         ),
         (
             "a person may ask before",
-            &[began, (100, Event::Ended(Ending::Away { retry_after_ms: Some(9_000) })), (200, Event::Asked)],
+            &[
+                began,
+                (100, Event::Ended(Ending::Away { retry_after_ms: Some(9_000), further: false })),
+                (200, Event::Asked),
+            ],
             200,
             Next::Go,
         ),
@@ -87,7 +95,11 @@ fn plans_follow_from_events() {
         ),
         (
             "retry-after holds whatever else is heard",
-            &[began, (100, Event::Ended(Ending::Away { retry_after_ms: Some(9_000) })), (200, Event::Network)],
+            &[
+                began,
+                (100, Event::Ended(Ending::Away { retry_after_ms: Some(9_000), further: false })),
+                (200, Event::Network),
+            ],
             200,
             Next::At(9_100),
         ),

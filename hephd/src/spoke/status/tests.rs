@@ -28,6 +28,7 @@ fn now() -> Now {
         pending: 0,
         last_sync_ms: None,
         clock_offset_ms: None,
+        last_check: None,
         notices: Vec::new(),
     }
 }

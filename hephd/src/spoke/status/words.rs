@@ -2,6 +2,7 @@
 
 use super::{Last, Now, Standing};
 use crate::spoke::cycle::NotYet;
+use crate::spoke::deep_check::last_check;
 use crate::spoke::plan::Digests;
 use heph_api::types::SyncState;
 use heph_api::{ApiError, code};
@@ -105,14 +106,15 @@ fn count(number: u64, one: &str, many: &str) -> String {
 pub fn next(state: SyncState, url: Option<&str>, standing: &Standing, now: &Now) -> Option<String> {
     if url.is_none() {
         let known = now.known_url.as_deref().unwrap_or("URL");
-        return now.hub.map(|_| format!("hephd --mode local --hub-url {known} \u{2026}"));
+        let with_hub = now.hub.map(|_| format!("hephd --mode local --hub-url {known} \u{2026}"));
+        return with_hub.or_else(|| now.last_check.as_ref().and_then(|last| last_check(last).next));
     }
     match (state, &standing.last) {
         (SyncState::OtherHub, _) => Some("heph sync --switch-hub".to_owned()),
-        (_, Some(Last::InStep(Digests::Differ))) => Some("heph verify".to_owned()),
+        (_, Some(Last::InStep(Digests::Differ))) => Some("heph verify --deep".to_owned()),
         (_, Some(Last::Refused(error))) => error.hint.clone(),
         (SyncState::Unreachable | SyncState::Offline, _) => Some("heph sync".to_owned()),
-        _ => None,
+        _ => now.last_check.as_ref().and_then(|last| last_check(last).next),
     }
 }
 
@@ -124,7 +126,7 @@ pub fn last_error(url: &str, standing: &Standing, now: &Now) -> Option<ApiError>
         }
         Last::InStep(Digests::Differ) => Some(
             ApiError::new(code::INTERNAL, "the same ops make another state on the hub than here")
-                .with_hint("heph verify"),
+                .with_hint("heph verify --deep"),
         ),
         Last::InStep(_) | Last::NotYet(_) => None,
     }
@@ -133,6 +135,7 @@ pub fn last_error(url: &str, standing: &Standing, now: &Now) -> Option<ApiError>
 pub fn all_notices(now: &Now, offset_ms: Option<i64>, standing: &Standing) -> Vec<String> {
     let mut notices = now.notices.clone();
     notices.extend(offset_ms.and_then(clock));
+    notices.extend(checked(now));
     if now.summary.held > 0 {
         notices.push(format!(
             "{} by a newer heph: kept and passed on, without effect here until heph is upgraded",
@@ -154,6 +157,20 @@ pub fn all_notices(now: &Now, offset_ms: Option<i64>, standing: &Standing) -> Ve
         notices.push("the hub merges by another version of the rules, so its digest cannot be compared".to_owned());
     }
     notices
+}
+
+/// A word about a deep check that did not find all well.
+fn checked(now: &Now) -> Option<String> {
+    let last = now.last_check.as_ref()?;
+    let told = last_check(last);
+    match (told.ok, &told.next) {
+        (false, Some(next)) => Some(format!("the deep check of {} found: {}; type {next}", told.at, told.words)),
+        (true, _) if last.repaired > 0 => Some(format!(
+            "the deep check of {}: {}; nothing is lost, but if that happens again, look after the disk",
+            told.at, told.words
+        )),
+        _ => None,
+    }
 }
 
 /// A word about clocks that are far apart: both sides' stamps stand, and nothing is refused.
