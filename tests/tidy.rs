@@ -26,7 +26,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
 const SQL_ELSEWHERE: &[(&str, &str)] = &[
     ("hephd/src/hub/control.rs", "the hub's control file is a database of its own"),
     ("store/src/replica.rs", "begins and ends transactions, and nothing else"),
-    ("store/src/verify.rs", "begins and ends its own transactions; has SQLite check the file"),
 ];
 
 /// Where the outside world may be asked, what for, and why.
@@ -39,6 +38,16 @@ const SEAMS: &[(&str, &str, &str)] = &[
     ("heph-cli/src/demo/device.rs", "thread::sleep", "a child's end can only be looked for"),
     ("tests/world/wait.rs", "thread::sleep", "the one place where tests look again, with a deadline"),
     ("tests/faults/kill.rs", "thread::sleep", "the moment of the kill is what is tried"),
+];
+
+/// Lessons of other systems (`tests/scenarios/others_bugs`), numbered from 1 to this.
+const LESSONS: usize = 28;
+
+/// Lessons that no test can show yet, and why.
+const LESSONS_PENDING: &[(usize, &str)] = &[
+    (13, "a reconnect that reuses an expired token for ever: there are no tokens yet"),
+    (14, "a bad token, then a good one: there are no tokens yet"),
+    (22, "a keyring write that only seems to succeed: nothing is kept in a keyring yet"),
 ];
 
 /// A file of the tree, with its path from the top.
@@ -55,7 +64,7 @@ impl Source {
     /// Whether the whole file is a test, or what tests and measurements stand on.
     fn is_test(&self) -> bool {
         let parts: Vec<&str> = self.path.split('/').collect();
-        let folder = parts[..parts.len() - 1].iter().any(|part| matches!(*part, "tests" | "benches"));
+        let folder = parts[..parts.len() - 1].iter().any(|part| matches!(*part, "tests" | "benches" | "fuzz"));
         folder || parts.last() == Some(&"tests.rs")
     }
 
@@ -437,4 +446,24 @@ fn every_how_to_is_in_the_readme() {
     claim(
         unlisted.map(|page| format!("{}: link it in README.md, under what a person wants to do", page.path)).collect(),
     );
+}
+
+#[test]
+fn every_lesson_of_other_systems_has_its_test() {
+    let shows = |source: &Source| source.path.starts_with("tests/scenarios/others_bugs");
+    let shown: Vec<String> =
+        rust().iter().filter(|source| shows(source)).map(|source| code(&source.text, false)).collect();
+    let mut findings = Vec::new();
+    for lesson in 1..=LESSONS {
+        let begins = format!("c{lesson:02}_");
+        let test = format!("#[test]\nfn {begins}");
+        let count: usize = shown.iter().map(|code| code.matches(&test).count()).sum();
+        match (count, LESSONS_PENDING.iter().any(|(pending, _)| *pending == lesson)) {
+            (1, false) | (0, true) => {}
+            (0, false) => findings.push(format!("{begins}…: no test: tests/scenarios/others_bugs shows each lesson")),
+            (_, true) => findings.push(format!("{begins}…: it has its test: take it off LESSONS_PENDING")),
+            (_, false) => findings.push(format!("{begins}…: {count} tests: one lesson, one test")),
+        }
+    }
+    claim(findings);
 }

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // This is a test: a panic is the report.
 
+mod attack;
 mod clocks;
 mod healing;
+mod hub_gone_bad;
 mod kill;
 mod skew;
 mod which_hub;

@@ -389,7 +389,7 @@ fn a_hub_that_merges_by_other_rules_is_in_step_and_one_with_another_digest_is_no
 
     apart.between.judge(rewrite(status.state_digest.clone(), "0".repeat(64)));
     let status = apart.device.exchange();
-    assert_eq!((status.state, status.next.as_deref()), (SyncState::Pending, Some("heph verify")), "{status:?}");
+    assert_eq!((status.state, status.next.as_deref()), (SyncState::Pending, Some("heph verify --deep")), "{status:?}");
     assert!(status.words.contains("makes another state"), "{}", status.words);
     apart.between.let_pass();
     assert_eq!(apart.device.exchange().state, SyncState::InSync);

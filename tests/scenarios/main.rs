@@ -7,11 +7,13 @@ mod clean_start;
 mod commands;
 mod conflicts;
 mod deletes;
+mod others_bugs;
 mod readme;
 mod real_input;
 mod recurring;
 mod stuck;
 mod undo;
+mod verify_deep;
 mod wording;
 
 use std::{

@@ -4,7 +4,7 @@
 //! Every connection carries one request, so that each can be judged by itself.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -45,14 +45,24 @@ pub enum Verdict {
     Answer(Vec<u8>),
     /// The hub never sees it; these bytes are the beginning of an answer that does not end.
     Endless(Vec<u8>),
+    /// The hub never sees it; the first of these bytes come at once, the others one a second, and then nothing.
+    Drip(Vec<u8>, Vec<u8>),
+    /// The hub sees so many bytes of its body, and then the connection breaks.
+    CutRequestAfter(usize),
 }
 
 type Rule = Box<dyn FnMut(&Request) -> Verdict + Send>;
 
+#[derive(Default)]
 struct Inside {
     upstream: Option<SocketAddr>,
     rule: Option<Rule>,
     seen: Vec<(String, String)>,
+    /// Connections that are older than this lead nowhere any more.
+    live_from: u64,
+    /// Connections that are older than this end, if they drip.
+    dripping_from: u64,
+    connections: u64,
 }
 
 /// The thing between. It ends when it is dropped.
@@ -67,7 +77,7 @@ impl Between {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let inside = Arc::new(Mutex::new(Inside { upstream: None, rule: None, seen: Vec::new() }));
+        let inside = Arc::new(Mutex::new(Inside::default()));
         let ending = Arc::new(AtomicBool::new(false));
         let (shared, end) = (inside.clone(), ending.clone());
         thread::spawn(move || {
@@ -100,6 +110,13 @@ impl Between {
         self.inside().upstream = None;
     }
 
+    /// Leaves the connections that are open now in the lurch: nothing comes or goes on them any more, and nobody is
+    /// told, as when something on the way forgot about them.
+    pub fn strand(&self) {
+        let mut inside = self.inside();
+        inside.live_from = inside.connections;
+    }
+
     /// Judges requests by this from now on.
     pub fn judge(&self, rule: impl FnMut(&Request) -> Verdict + Send + 'static) {
         self.inside().rule = Some(Box::new(rule));
@@ -108,6 +125,12 @@ impl Between {
     /// Lets everything pass from now on.
     pub fn let_pass(&self) {
         self.inside().rule = None;
+    }
+
+    /// Lets everything pass from now on, and ends what drips, as a hub does that is started again.
+    pub fn start_again(&self) {
+        let mut inside = self.inside();
+        (inside.rule, inside.dripping_from) = (None, inside.connections);
     }
 
     /// Forgets the requests seen so far, and returns their methods and paths.
@@ -150,13 +173,16 @@ fn serve(mut client: TcpStream, inside: &Mutex<Inside>) -> std::io::Result<()> {
     client.set_read_timeout(Some(SILENCE))?;
     client.set_nodelay(true)?;
     let Some((head, request)) = read_request(&mut client)? else { return Ok(()) };
-    let (upstream, verdict) = {
+    let (number, upstream, verdict) = {
         let mut inside = inside.lock().expect("no rule panicked");
         inside.seen.push((request.method.clone(), request.path.clone()));
         let verdict = inside.rule.as_mut().map_or(Verdict::Pass, |rule| rule(&request));
-        (inside.upstream, verdict)
+        inside.connections += 1;
+        (inside.connections - 1, inside.upstream, verdict)
     };
+    let is_stranded = || inside.lock().expect("no rule panicked").live_from > number;
     let mut rewrite = None;
+    let mut body_max = usize::MAX;
     let bytes_max = match verdict {
         Verdict::Rewrite(from, to) => {
             assert_eq!(from.len(), to.len(), "the answer says how long it is");
@@ -170,7 +196,16 @@ fn serve(mut client: TcpStream, inside: &Mutex<Inside>) -> std::io::Result<()> {
         Verdict::Endless(bytes) => loop {
             client.write_all(&bytes)?;
         },
+        Verdict::Drip(first, rest) => {
+            return drip(&mut client, &first, &rest, || {
+                inside.lock().expect("no rule panicked").dripping_from > number
+            });
+        }
         Verdict::Pass => usize::MAX,
+        Verdict::CutRequestAfter(bytes) => {
+            body_max = bytes;
+            0
+        }
         Verdict::LoseAnswer => 0,
         Verdict::CutAfter(bytes) => bytes,
     };
@@ -178,7 +213,10 @@ fn serve(mut client: TcpStream, inside: &Mutex<Inside>) -> std::io::Result<()> {
     let mut hub = TcpStream::connect(upstream)?;
     hub.set_read_timeout(Some(SILENCE))?;
     hub.set_nodelay(true)?;
-    hub.write_all(&[&head, request.body.as_slice()].concat())?;
+    hub.write_all(&[&head, &request.body[..request.body.len().min(body_max)]].concat())?;
+    if body_max < request.body.len() {
+        return client.shutdown(Shutdown::Both);
+    }
     // When the device goes away, so does the connection to the hub.
     let (mut gone, end) = (client.try_clone()?, hub.try_clone()?);
     thread::spawn(move || {
@@ -198,6 +236,9 @@ fn serve(mut client: TcpStream, inside: &Mutex<Inside>) -> std::io::Result<()> {
     let (mut chunk, mut left) = ([0; 16 * 1024], bytes_max);
     loop {
         let count = hub.read(&mut chunk)?;
+        if is_stranded() {
+            return stay(&mut client);
+        }
         let passed = count.min(left);
         client.write_all(&chunk[..passed])?;
         left -= passed;
@@ -205,6 +246,27 @@ fn serve(mut client: TcpStream, inside: &Mutex<Inside>) -> std::io::Result<()> {
             return client.shutdown(Shutdown::Both);
         }
     }
+}
+
+/// Sends a byte a second, and then nothing; the time that a read may take is the pace.
+fn drip(client: &mut TcpStream, first: &[u8], rest: &[u8], is_over: impl Fn() -> bool) -> std::io::Result<()> {
+    client.write_all(first)?;
+    client.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut rest = rest.iter();
+    while !is_over() {
+        match client.read(&mut [0; 64]) {
+            Ok(0) => return Ok(()),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Err(error),
+            _ => client.write_all(rest.next().map_or(&[], std::slice::from_ref))?,
+        }
+    }
+    Ok(())
+}
+
+/// Says nothing until the device goes away.
+fn stay(client: &mut TcpStream) -> std::io::Result<()> {
+    while client.read(&mut [0; 64])? > 0 {}
+    Ok(())
 }
 
 /// Reads one request; its head is returned as it is to be sent on: one request a connection.

@@ -31,11 +31,21 @@ pub struct Device {
     hub_url: Mutex<Option<String>>,
     process: Mutex<Option<Process>>,
     envs: Mutex<Vec<(String, String)>>,
+    under: Mutex<Vec<String>>,
+    log: Mutex<Option<PathBuf>>,
 }
 
 impl Device {
     pub(crate) fn new(name: &str, dir: PathBuf) -> Self {
-        Self { name: name.into(), dir, hub_url: Mutex::default(), process: Mutex::default(), envs: Mutex::default() }
+        Self {
+            name: name.into(),
+            dir,
+            hub_url: Mutex::default(),
+            process: Mutex::default(),
+            envs: Mutex::default(),
+            under: Mutex::default(),
+            log: Mutex::default(),
+        }
     }
 
     /// What it is called.
@@ -63,6 +73,17 @@ impl Device {
         self.envs.lock().unwrap().push((name.into(), value.into()));
     }
 
+    /// Starts its daemon under another program, such as a tracer, from the next start on; under none if there are no words.
+    pub fn run_under(&self, words: &[String]) {
+        *self.under.lock().unwrap() = words.to_vec();
+    }
+
+    /// Keeps what its daemon writes to standard error elsewhere, from the next start on: its directory may be on a disk that
+    /// takes nothing.
+    pub fn log_to(&self, path: PathBuf) {
+        *self.log.lock().unwrap() = Some(path);
+    }
+
     /// Gives it a hub, or takes it away, from the next start on.
     pub fn know(&self, hub: Option<&Hub>) {
         self.know_url(hub.map(Hub::url).as_deref());
@@ -87,7 +108,7 @@ impl Device {
 
     /// Returns the command that starts its daemon.
     pub fn command(&self) -> Command {
-        let mut command = process::command(&programs().hephd, &self.dir);
+        let mut command = process::command_under(&self.under.lock().unwrap(), &programs().hephd, &self.dir);
         command.args(["--mode", "local", "--device-name", &self.name, "--db"]).arg(self.db_path());
         command.arg("--socket").arg(self.socket_path());
         if let Some(url) = &*self.hub_url.lock().unwrap() {
@@ -233,7 +254,7 @@ impl Device {
 
     /// Where its daemon's standard error goes.
     pub fn log(&self) -> PathBuf {
-        self.dir.join("stderr.log")
+        self.log.lock().unwrap().clone().unwrap_or_else(|| self.dir.join("stderr.log"))
     }
 
     fn finish(&self, end: impl FnOnce(&mut Process) -> Ended) -> Ended {

@@ -24,12 +24,22 @@ pub struct Hub {
     address: Mutex<String>,
     process: Mutex<Option<Process>>,
     envs: Mutex<Vec<(String, String)>>,
+    under: Mutex<Vec<String>>,
+    log: Mutex<Option<PathBuf>>,
 }
 
 impl Hub {
     pub(crate) fn new(name: &str, dir: PathBuf, ip: String) -> Self {
         let address = Mutex::new(format!("{ip}:0"));
-        Self { name: name.into(), dir, address, process: Mutex::default(), envs: Mutex::default() }
+        Self {
+            name: name.into(),
+            dir,
+            address,
+            process: Mutex::default(),
+            envs: Mutex::default(),
+            under: Mutex::default(),
+            log: Mutex::default(),
+        }
     }
 
     /// Its directory, with the database, the control file and the key.
@@ -62,9 +72,20 @@ impl Hub {
         self.envs.lock().unwrap().push((name.into(), value.into()));
     }
 
+    /// Starts it under another program, such as a tracer, from the next start on; under none if there are no words.
+    pub fn run_under(&self, words: &[String]) {
+        *self.under.lock().unwrap() = words.to_vec();
+    }
+
+    /// Keeps what it writes to standard error elsewhere, from the next start on: its directory may be on a disk that
+    /// takes nothing.
+    pub fn log_to(&self, path: PathBuf) {
+        *self.log.lock().unwrap() = Some(path);
+    }
+
     /// Returns the command that starts it.
     pub fn command(&self) -> Command {
-        let mut command = process::command(&programs().hephd, &self.dir);
+        let mut command = process::command_under(&self.under.lock().unwrap(), &programs().hephd, &self.dir);
         command.args(["--mode", "server", "--open", "--http-addr", &self.address(), "--db"]).arg(self.db_path());
         command.envs(self.envs.lock().unwrap().iter().map(|(name, value)| (name, value)));
         command
@@ -163,7 +184,7 @@ impl Hub {
     }
 
     fn log(&self) -> PathBuf {
-        self.dir.join("stderr.log")
+        self.log.lock().unwrap().clone().unwrap_or_else(|| self.dir.join("stderr.log"))
     }
 
     fn finish(&self, end: impl FnOnce(&mut Process) -> Ended) -> Ended {

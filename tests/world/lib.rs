@@ -23,6 +23,7 @@ pub mod process;
 pub mod programs;
 pub mod raw;
 pub mod verbs;
+pub mod vitals;
 pub mod wait;
 pub mod wire;
 

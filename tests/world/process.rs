@@ -180,7 +180,19 @@ pub fn run(mut command: Command, stdin: &[u8]) -> Said {
 
 /// Returns a command whose environment is empty but for what makes programs run, and a home of its own.
 pub fn command(program: &Path, home: &Path) -> Command {
-    let mut command = Command::new(program);
+    command_under(&[], program, home)
+}
+
+/// Returns the same, with the program and its arguments behind the words of another program that runs it.
+pub fn command_under(words: &[String], program: &Path, home: &Path) -> Command {
+    let mut command = match words {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut outer = Command::new(first);
+            outer.args(rest).arg(program);
+            outer
+        }
+    };
     command.env_clear().env("HOME", home).env("RUST_BACKTRACE", "1").current_dir(home);
     for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "RUST_LOG"] {
         if let Some(value) = std::env::var_os(name) {

@@ -14,13 +14,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// If that takes longer than [`PATIENCE`]; `what` says what was waited for.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// Does the same for something that has a long limit of its own.
+///
+/// # Panics
+/// If that takes longer than `patience`.
+pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(Instant::now() < deadline, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "waited {} s in vain for {what}", patience.as_secs());
         thread::sleep(LOOK_AGAIN);
     }
 }

@@ -47,7 +47,12 @@ impl Author {
 
     /// Writes an op of changes that this version knows.
     pub fn write(&mut self, changes: &[Change]) -> Op {
-        let op = Op::new(self.place(), Stamp::from_millis(STAMP_MS), None, [7; 16], changes);
+        self.write_at(STAMP_MS, changes)
+    }
+
+    /// Writes the same by a clock that says this, in Unix milliseconds.
+    pub fn write_at(&mut self, stamp_ms: u64, changes: &[Change]) -> Op {
+        let op = Op::new(self.place(), Stamp::from_millis(stamp_ms), None, [7; 16], changes);
         self.took(op)
     }
 

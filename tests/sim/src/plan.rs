@@ -1,0 +1,216 @@
+//! What happens in a run, as a list that follows from a seed. Every event stands for itself: leave any of them out and
+//! the others still make sense, so that a run that fails can be made shorter.
+
+use crate::clock::{BEGIN_MS, Face};
+use crate::machine::End;
+use crate::network::{Link, Weather};
+use std::fmt;
+
+/// One of the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// The hub.
+    Hub,
+    /// A spoke, by its number.
+    Spoke(usize),
+}
+
+/// How a disk fails and stays alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFault {
+    /// A write fails.
+    Write,
+    /// A sync fails.
+    Sync,
+    /// A read fails.
+    Read,
+    /// It is full for one write.
+    Full,
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// People do so many things at a spoke, one after the other, or several at once.
+    Acts { spoke: usize, count: u32, at_once: bool },
+    /// Time passes.
+    Pass { ms: u64 },
+    /// The network becomes better or worse.
+    Weather(Weather),
+    /// A spoke's link to the hub changes.
+    Link { spoke: usize, link: Link },
+    /// A spoke ends when so many things have passed on its wire.
+    EndOnWire { spoke: usize, after: u64, end: End },
+    /// A machine ends in the middle of the so-manieth call to its disk.
+    EndOnDisk { who: Who, after: u64, end: End },
+    /// A machine ends now.
+    End { who: Who, end: End },
+    /// A spoke's daemon is stopped in order.
+    Stop { spoke: usize },
+    /// A machine that is off is started.
+    Start { who: Who },
+    /// A machine's disk fails at the so-manieth call.
+    DiskFault { who: Who, after: u64, fault: DiskFault },
+    /// A machine's disk has room for so many bytes more, or for everything again.
+    Room { who: Who, bytes: Option<u64> },
+    /// A machine's clock is set.
+    Clock { who: Who, face: Face },
+    /// A machine's clock jumps.
+    Jump { who: Who, ms: i64 },
+    /// A machine is away for so many days, while the clocks of the others go on.
+    Away { spoke: usize, days: u32 },
+    /// A copy of a machine's disk is put aside.
+    Keep { who: Who },
+    /// A machine's disk is replaced by the copy that was put aside.
+    PutBack { who: Who },
+    /// The hub's disk is lost, and with it its key, or not.
+    Wipe { with_key: bool },
+    /// A spoke's disk is cloned over another's.
+    Clone { from: usize, to: usize },
+    /// A spoke is started without a hub from now on, or with one again.
+    Member { spoke: usize, has_hub: bool },
+    /// A machine is started by a program with other merge rules than wrote its state.
+    Upgrade { who: Who },
+    /// Somebody asks for a sync and waits.
+    Ask { spoke: usize },
+}
+
+/// How long a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// Some hundreds of ops, many faults.
+    Short,
+    /// At least so many ops.
+    Ops(u64),
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What it follows from.
+    pub seed: u64,
+    /// How long it is.
+    pub length: Length,
+    /// How many spokes there are.
+    pub spokes: usize,
+    /// What happens, in order.
+    pub events: Vec<Event>,
+}
+
+const DAY_MS: i64 = 86_400_000;
+const YEAR_MS: i64 = 365 * DAY_MS;
+
+impl Plan {
+    /// The run of a seed.
+    pub fn new(seed: u64, length: Length) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x706c_616e);
+        let spokes = rng.usize(2..=6);
+        let mut planner = Planner { rng, spokes, burst: 14 };
+        let mut events = vec![Event::Weather(planner.weather())];
+        match length {
+            Length::Short => (0..planner.rng.usize(60..200)).for_each(|_| events.push(planner.event())),
+            Length::Ops(ops) => {
+                planner.burst = 400;
+                let mut planned = 0;
+                while planned < ops {
+                    let event = planner.event();
+                    if let Event::Acts { count, .. } = event {
+                        // About three in four write an op.
+                        planned += u64::from(count) * 3 / 4;
+                    }
+                    events.push(event);
+                }
+            }
+        }
+        Self { seed, length, spokes, events }
+    }
+
+    /// The same run with some of its events only.
+    pub fn only(&self, kept: &[usize]) -> Self {
+        let events = kept.iter().filter_map(|at| self.events.get(*at).copied()).collect();
+        Self { events, ..self.clone() }
+    }
+}
+
+struct Planner {
+    rng: fastrand::Rng,
+    spokes: usize,
+    /// How many acts a person does in a row, at most.
+    burst: u32,
+}
+
+impl Planner {
+    fn spoke(&mut self) -> usize {
+        self.rng.usize(0..self.spokes)
+    }
+
+    fn who(&mut self) -> Who {
+        if self.rng.u8(0..3) == 0 { Who::Hub } else { Who::Spoke(self.spoke()) }
+    }
+
+    fn end(&mut self) -> End {
+        if self.rng.bool() { End::Kill } else { End::Power }
+    }
+
+    fn weather(&mut self) -> Weather {
+        let mut rate = |max: u16| if self.rng.u8(0..3) == 0 { self.rng.u16(0..max) } else { 0 };
+        let (lost, unanswered, doubled) = (rate(150), rate(150), rate(120));
+        let (cut, stalled, refused) = (rate(150), rate(40), rate(80));
+        Weather { lost, unanswered, doubled, cut, stalled, refused, delay_ms: [0, 3, 40, 400][self.rng.usize(0..4)] }
+    }
+
+    fn event(&mut self) -> Event {
+        let spoke = self.spoke();
+        match self.rng.u8(0..100) {
+            0..36 => {
+                let count = self.rng.u32(1..=self.burst);
+                Event::Acts { spoke, count, at_once: self.rng.u8(0..4) == 0 }
+            }
+            36..50 => Event::Pass { ms: [20, 200, 2_000, 30_000, 400_000][self.rng.usize(0..5)] },
+            50..54 => Event::Weather(self.weather()),
+            54..59 => {
+                let link = [Link::Up, Link::Up, Link::Refused, Link::Silent][self.rng.usize(0..4)];
+                Event::Link { spoke, link }
+            }
+            59..63 => Event::EndOnWire { spoke, after: self.rng.u64(0..20), end: self.end() },
+            63..70 => Event::EndOnDisk { who: self.who(), after: self.rng.u64(0..120), end: self.end() },
+            70..72 => Event::End { who: self.who(), end: self.end() },
+            72 => Event::Stop { spoke },
+            73..80 => Event::Start { who: self.who() },
+            80..83 => {
+                let fault = [DiskFault::Write, DiskFault::Sync, DiskFault::Read, DiskFault::Full];
+                Event::DiskFault { who: self.who(), after: self.rng.u64(0..80), fault: fault[self.rng.usize(0..4)] }
+            }
+            83 => {
+                let bytes = self.rng.bool().then(|| self.rng.u64(0..200_000));
+                Event::Room { who: self.who(), bytes }
+            }
+            84..88 => self.clock(),
+            88 => Event::Away { spoke, days: [1, 30, 200][self.rng.usize(0..3)] },
+            89..91 => Event::Keep { who: self.who() },
+            91..93 => Event::PutBack { who: self.who() },
+            93 => Event::Wipe { with_key: self.rng.bool() },
+            94 => Event::Clone { from: spoke, to: self.spoke() },
+            95 => Event::Member { spoke, has_hub: self.rng.u8(0..3) > 0 },
+            96 => Event::Upgrade { who: self.who() },
+            _ => Event::Ask { spoke },
+        }
+    }
+
+    fn clock(&mut self) -> Event {
+        let who = self.who();
+        match self.rng.u8(0..7) {
+            0 => Event::Clock { who, face: Face::Off(0) },
+            1 => Event::Clock { who, face: Face::Off(-56 * YEAR_MS) },
+            2 => Event::Clock { who, face: Face::Off(14 * YEAR_MS) },
+            3 => Event::Clock { who, face: Face::Frozen(BEGIN_MS + self.rng.i64(0..DAY_MS)) },
+            _ => Event::Jump { who, ms: self.rng.i64(-2 * DAY_MS..2 * DAY_MS) },
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
