@@ -3,7 +3,7 @@
 //! that who checks can say how far it is, leave room for others, and stop; and a batch at a time, so that a large
 //! replica needs no more memory than a small one.
 //!
-//! Nothing here writes to the replica but [`rebuild`], and that only what follows from the log.
+//! Nothing here writes to the replica but `rebuild`, and that only what follows from the log.
 
 mod buckets;
 mod derived;

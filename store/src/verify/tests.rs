@@ -288,7 +288,7 @@ fn a_check_sees_one_state_of_the_file_and_keeps_nobody_from_writing() {
         assert!(done <= of, "{part:?}: {done} of {of}");
         parts.push(part);
         let write = |group: &mut crate::replica::Group<'_>| {
-            group.write(|draft| draft.set(GARDEN, &field(TITLE), Value::text(&format!("Garden {}", parts.len()))))
+            group.write(|draft| draft.set(GARDEN, &field(TITLE), Value::text(format!("Garden {}", parts.len()))))
         };
         replica.group(write).unwrap().unwrap();
     }

@@ -74,14 +74,14 @@ impl Week {
             return;
         }
         self.save(device);
-        if step % (SAVES / TASKS) == 0 {
+        if step.is_multiple_of(SAVES / TASKS) {
             self.task(device, day, step);
         }
-        if step % (SAVES / LINES) == 0 {
+        if step.is_multiple_of(SAVES / LINES) {
             let call = AppendJournal { date: format!("2026-11-{day:02}"), text: words(12) };
             self.timed(|| device.call(&call));
         }
-        if step % (SAVES / LOOKS) == 0 {
+        if step.is_multiple_of(SAVES / LOOKS) {
             device.call(&ListTasks { limit: Some(50), ..ListTasks::default() });
             device.call(&Search { query: "tomatoes".into(), limit: Some(20) });
         }
