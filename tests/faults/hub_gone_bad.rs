@@ -28,7 +28,7 @@ const EVENTS: &str = "/v1/sync/events";
 const DAEMON_MIB: u64 = 80;
 const DAEMON_FDS: usize = 60;
 /// Longer than a daemon waits for the longest silence of a hub.
-const GIVEN_UP: Duration = Duration::from_secs(80);
+const GIVEN_UP: Duration = Duration::from_secs(240);
 
 /// A device that is in step with its hub through something between, and another one that has a way of its own.
 struct Pair {

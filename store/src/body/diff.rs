@@ -14,6 +14,9 @@ const LINES_MAX: usize = 2_000;
 /// The number of replaced lines, on either side, beyond which none is looked for that is like another.
 const ALIKE_MAX: usize = 64;
 
+/// How alike a line is to itself, twice.
+const ALIKE: usize = 10_000;
+
 /// The number of differing words beyond which a stretch is replaced whole.
 const WORDS_MAX: usize = 400;
 
@@ -158,17 +161,17 @@ impl Found<'_, '_> {
     }
 }
 
-/// Pairs lines of which at least half the words are the same, in order, so that as many words as possible are.
+/// Pairs lines of which at least half the words are the same, in order, so that the pairs are as alike as possible.
 fn alike(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
     let (old, new) = (old.iter().map(|line| counted(line)), new.iter().map(|line| counted(line)).collect::<Vec<_>>());
     let old: Vec<_> = old.collect();
-    // `best[i][j]`: words in the pairs of what is left from old line i and new line j on.
+    // `best[i][j]`: how alike the pairs are of what is left from old line i and new line j on.
     let mut best = vec![vec![0; new.len() + 1]; old.len() + 1];
     let weight = |i: usize, j: usize| {
         let same: usize =
             old[i].iter().map(|(word, count)| new[j].get(word).map_or(0, |other| *count.min(other))).sum();
         let all: usize = old[i].values().chain(new[j].values()).sum();
-        if 4 * same >= all { same } else { 0 }
+        if 4 * same >= all { same * ALIKE / all.max(1) } else { 0 }
     };
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {

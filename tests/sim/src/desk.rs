@@ -64,8 +64,9 @@ pub struct Desk {
 
 /// How many texts stay open.
 const OPEN_MAX: usize = 12;
-/// How many of the first nodes everybody edits.
+/// How many nodes everybody edits at a time, and until how many more there are.
 const HOT: usize = 4;
+const HOT_FOR: usize = 60;
 /// Bytes of a long text: more than one op holds.
 const LONG_BYTES: usize = 300_000;
 /// Notes in a vault.
@@ -137,7 +138,8 @@ impl Desk {
     fn choice(&mut self, of: &[(usize, String)]) -> String {
         let mut made_here = of.iter().rev().filter(|(spoke, _)| *spoke == self.spoke);
         let chosen = match self.rng.u8(0..10) {
-            0..4 => of.get(self.rng.usize(0..HOT)),
+            // What all work on changes in time, as it does in life.
+            0..4 => of.get(of.len() / HOT_FOR * HOT_FOR + self.rng.usize(0..HOT)),
             4..8 => made_here.nth(self.rng.usize(0..8)),
             _ => of.get(self.rng.usize(0..of.len().max(1))),
         };

@@ -16,7 +16,7 @@ use heph_store::exchange::Coverage;
 use heph_store::id::OpRef;
 use heph_store::page::{PAGE_BYTES_AIM, decode};
 use heph_store::read::Reads;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,6 +30,8 @@ const ACT_TIMEOUT: Duration = Duration::from_secs(300);
 const CALM: Duration = Duration::from_secs(1_500);
 /// Into how many parts passing time is divided, to look whether a machine ended.
 const SLICES: u32 = 12;
+/// After how many events of a long run what is new is checked.
+const CHECK_EVERY: usize = 12;
 /// How many acts are under way at once, if several are.
 const AT_ONCE: usize = 5;
 
@@ -50,6 +52,8 @@ struct Run {
     /// Somebody's disk was put back, or thrown away: what only it had is gone.
     lossy: bool,
     thorough: bool,
+    /// What is new is checked now.
+    checks: bool,
 }
 
 /// Does all of a plan.
@@ -78,6 +82,7 @@ pub async fn run(plan: &Plan, tally: &Tally) -> Result<(), Violation> {
         rng,
         lossy: false,
         thorough,
+        checks: true,
     };
     let began = Instant::now();
     let outcome = run.all(plan).await;
@@ -101,8 +106,10 @@ impl Run {
         for (at, event) in plan.events.iter().enumerate() {
             self.tally.step(|| format!("{at}: {event}"));
             self.happens(*event).await?;
+            self.checks = self.thorough || at.is_multiple_of(CHECK_EVERY);
             self.look_around(matches!(event, Event::Acts { .. })).await?;
         }
+        self.checks = true;
         self.calm_down().await
     }
 
@@ -337,6 +344,7 @@ impl Run {
                 let ops: Vec<_> = written.iter().filter(is_his).copied().collect();
                 if let Some((before, after)) = done.rewrote {
                     self.oracle.rewrote(&ops, &before, &after);
+                    self.oracle.rewrote(&[], &beside_changes(&before, &after), "");
                 }
                 if !done.undid.is_empty() {
                     self.oracle.undid(&ops, &done.undid);
@@ -414,7 +422,7 @@ impl Run {
             }
         }
         for who in self.everybody() {
-            if self.is_running(who) && !self.disk_of(who).is_dead() {
+            if self.checks && self.is_running(who) && !self.disk_of(who).is_dead() {
                 self.check_new(who)?;
             }
         }
@@ -619,6 +627,26 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// The lines that stayed, next to one that did not. A comparison may take a word of such a line for the same word of its
+/// neighbour; if the neighbour is edited elsewhere meanwhile, the line is torn. Of that no claim is made.
+fn beside_changes(before: &str, after: &str) -> String {
+    let kept: BTreeSet<&str> = after.lines().collect();
+    let lines: Vec<&str> = before.lines().collect();
+    let stays = |at: usize| lines.get(at).is_none_or(|line| kept.contains(line));
+    let old: BTreeSet<&str> = lines.iter().copied().collect();
+    // What came in between two lines that stayed touches both.
+    let after: Vec<&str> = after.lines().collect();
+    let comes = |line: &str| {
+        after.iter().position(|kept| *kept == line).is_some_and(|at| {
+            let is_new = |at: usize| after.get(at).is_some_and(|line| !old.contains(line));
+            is_new(at + 1) || at.checked_sub(1).is_some_and(is_new)
+        })
+    };
+    let beside = |at: &usize| !stays(at + 1) || at.checked_sub(1).is_some_and(|at| !stays(at)) || comes(lines[*at]);
+    let torn = (0..lines.len()).filter(|at| stays(*at)).filter(beside).map(|at| lines[at]);
+    torn.collect::<Vec<_>>().join("\n")
 }
 
 /// How often calls to a disk failed that did not end it.
