@@ -48,3 +48,18 @@ fn a_line_goes_as_a_line_where_its_words_also_stand_beside_it() {
         [Hunk { at: 0, deleted: 1, inserted: "c" }, Hunk { at: 4, deleted: 3, inserted: "" }]
     );
 }
+
+#[test]
+fn a_line_is_compared_with_the_one_most_like_it_and_the_others_come_and_go_whole() {
+    // Of two that are like it by half and by more than half, the second.
+    let edited = hunks("Call ⟦s2-25⟧\nnote ⟦s2-26⟧\n", "note ⟦s2-26⟧Call ⟦s1-9⟧\n");
+    assert_eq!(edited[0], Hunk { at: 0, deleted: utf16_len("Call ⟦s2-25⟧\n"), inserted: "" });
+    assert_eq!((edited.len(), edited[1].deleted), (2, 0));
+    // What is less like it than by half is another line.
+    assert_eq!(alike(&["a b c"], &["a x y"]), []);
+    assert_eq!(alike(&["a b"], &["x", "a y"]), [(0, 1)]);
+    assert_eq!(alike(&["a b", "c d"], &["c d", "a b"]), [(1, 0)], "in order");
+    assert_eq!(alike(&["a a b c"], &["a x y z"]), [], "a word counts as often as it stands in both");
+    assert_eq!(alike(&["--"], &["--"]), [], "what has no word is like nothing");
+    assert_eq!(alike(&["a b c d", "a b"], &["a b", "z"]), [(1, 0)], "the one that is more alike");
+}
