@@ -116,7 +116,12 @@ impl Replica {
         match commit(&mut self.writer) {
             Ok(()) => Ok(answer),
             Err(error) => {
-                self.roll_back()?;
+                let back = self.roll_back();
+                // That the disk failed is what counts, also if it goes on failing; what is outdated is read back later.
+                if error.is_failed_sync() {
+                    return Err(error);
+                }
+                back?;
                 Err(error)
             }
         }

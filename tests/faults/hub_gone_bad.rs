@@ -27,8 +27,9 @@ const EVENTS: &str = "/v1/sync/events";
 /// what it takes anyway.
 const DAEMON_MIB: u64 = 80;
 const DAEMON_FDS: usize = 60;
-/// Longer than a daemon waits for the longest silence of a hub.
-const GIVEN_UP: Duration = Duration::from_secs(240);
+/// Several times as long as a daemon waits for the longest silence of a hub: what it then says stands there until the next
+/// try, which may follow at once.
+const GIVEN_UP: Duration = Duration::from_secs(420);
 
 /// A device that is in step with its hub through something between, and another one that has a way of its own.
 struct Pair {

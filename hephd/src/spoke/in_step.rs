@@ -40,6 +40,8 @@ pub struct InStep<H> {
     pub shutdown: Shutdown,
     /// Where the log here ended when both last held the same.
     pub in_step_at: Option<u64>,
+    /// When a cycle was last ended because the network changed.
+    pub interrupted: Option<Instant>,
 }
 
 /// What came of an event.
@@ -55,6 +57,8 @@ enum Heads {
 
 /// A machine that slept notices it by this much of a jump between its clocks, in milliseconds.
 const SLEPT_MS: u64 = 20_000;
+/// How long cycles are left alone after one was ended by a change of the network: longer than the slowest step takes.
+const UNINTERRUPTED: Duration = Duration::from_secs(200);
 /// How often it looks, and how late it may be noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
@@ -120,11 +124,16 @@ impl<H: Hub> InStep<H> {
             biased;
             () = self.shutdown.requested() => return false,
             outcome = self.cycle.run(&mut seen, &progress) => Some(outcome),
-            // What goes to and fro over connections of the network that was comes to no end.
-            Ok(()) = self.network.changed() => None,
+            // What goes to and fro over connections of the network that was comes to no end. But where addresses change
+            // all the time, cycles have to end, too.
+            Ok(()) = self.network.changed(), if self.interrupted.is_none_or(|at| at.elapsed() >= UNINTERRUPTED) => None,
         };
         let noted = self.note(&seen).await;
+        let with = seen.proven.map(|proven| proven.hub).or(was_with);
+        self.in_step_at.take_if(|_| with != was_with);
         let Some(outcome) = outcome else {
+            self.interrupted = Some(Instant::now());
+            self.cycle.apart = true;
             if let Err(failure) = noted {
                 tracing::warn!(%failure, "what came cannot be noted");
             }
@@ -132,8 +141,6 @@ impl<H: Hub> InStep<H> {
             schedule.on(clocks.now_ms(), Event::Network, self.jitter());
             return true;
         };
-        let with = seen.proven.map(|proven| proven.hub).or(was_with);
-        self.in_step_at.take_if(|_| with != was_with);
         let outcome = outcome.and_then(|outcome| noted.map(|()| outcome));
         self.in_step_at = seen.in_step_at.or(self.in_step_at);
         let further = seen.pushed > 0 || !seen.pulled.is_empty();

@@ -224,8 +224,18 @@ fn start_sync(
     };
     tasks.spawn(listen::listen(hub.clone(), allowed, hearing, env.clone()));
     let (moved, shutdown) = (writer.subscribe(), shutdown.clone());
-    let in_step =
-        InStep { cycle: cycle(), standing, asks, moved, heard, network, listening, shutdown, in_step_at: None };
+    let in_step = InStep {
+        cycle: cycle(),
+        standing,
+        asks,
+        moved,
+        heard,
+        network,
+        listening,
+        shutdown,
+        in_step_at: None,
+        interrupted: None,
+    };
     tasks.spawn(in_step.run());
     Ok(SyncHandle::with_hub(url.to_string(), asking, seen, cycle()))
 }

@@ -14,6 +14,9 @@ const LINES_MAX: usize = 2_000;
 /// The number of replaced lines, on either side, beyond which none is looked for that is like another.
 const ALIKE_MAX: usize = 64;
 
+/// The number of bytes, times lines, beyond which it is not looked for either.
+const ALIKE_WORK_MAX: usize = 4_000_000;
+
 /// How alike a line is to itself, twice.
 const ALIKE: usize = 10_000;
 
@@ -83,7 +86,8 @@ impl Found<'_, '_> {
     /// elsewhere would tear this one apart.
     fn compare_lines(&mut self, old: Range<usize>, new: Range<usize>) {
         let (a, b) = (parts(&self.old[old.clone()], Grain::Line), parts(&self.new[new.clone()], Grain::Line));
-        if old.is_empty() || new.is_empty() || a.len().max(b.len()) > ALIKE_MAX {
+        let (lines, work) = (a.len().max(b.len()), (old.len() + new.len()).saturating_mul(a.len().max(b.len())));
+        if old.is_empty() || new.is_empty() || lines > ALIKE_MAX || work > ALIKE_WORK_MAX {
             return self.compare(old, new, Grain::Word);
         }
         let (old_at, new_at) = (offsets(old.start, &a), offsets(new.start, &b));

@@ -62,7 +62,11 @@ fn c09_a_client_that_adopts_the_hubs_digest_and_so_never_sees_its_gap() {
     });
     for _ in 0..3 {
         let status = reader.exchange();
-        assert_eq!((status.state, status.next.as_deref()), (SyncState::Pending, Some("heph verify --deep")), "{status:?}");
+        assert_eq!(
+            (status.state, status.next.as_deref()),
+            (SyncState::Pending, Some("heph verify --deep")),
+            "{status:?}"
+        );
         assert_eq!((&status.state_digest, &rebuilt(&reader)), (&ours, &ours));
         reader.restart();
     }
