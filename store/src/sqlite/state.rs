@@ -169,6 +169,17 @@ pub fn bucket(db: &Connection, bucket: u8) -> Result<[u8; 32]> {
     Ok(statement.query_row([bucket], |row| array(row, 0)).optional()?.unwrap_or_default())
 }
 
+/// The sums of all 256 buckets, in order.
+pub fn buckets(db: &Connection) -> Result<Vec<[u8; 32]>> {
+    let mut sums = vec![[0; 32]; 256];
+    let mut statement = db.prepare_cached("SELECT bucket, sum FROM digest")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        sums[usize::from(row.get::<_, u8>(0)?)] = array(row, 1)?;
+    }
+    Ok(sums)
+}
+
 /// Stores the sum of a bucket.
 pub fn put_bucket(db: &Connection, bucket: u8, sum: &[u8; 32]) -> Result<()> {
     let sql = "INSERT INTO digest (bucket, sum) VALUES (?1, ?2) ON CONFLICT (bucket) DO UPDATE SET sum = ?2";
