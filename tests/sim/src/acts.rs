@@ -274,6 +274,7 @@ async fn save_stale(desk: &mut Desk) -> Result<Done, ApiError> {
     let Some(seen) = desk.kept() else { return save(desk, false).await };
     let body = desk.edited(&seen.text);
     desk.attempted.text = Some((seen.text.clone(), body.clone()));
+    desk.attempted.old_reading = seen.id.parse().ok();
     let saved = desk.call(&SaveDoc { id: seen.id, body: body.clone(), version: seen.version }).await?;
     let may_conflict = saved.node.node_id.parse().ok();
     Ok(Done { may_conflict, ..rewritten(saved.op, seen.text, body) })
@@ -308,7 +309,7 @@ async fn undo(desk: &mut Desk) -> Result<Done, ApiError> {
             history.entries.get(choice).map(|entry| entry.op.clone())
         }
     };
-    desk.attempted.undo = op.iter().filter_map(|op| op.parse().ok()).collect();
+    desk.attempted.undoes = true;
     let report = desk.call(&Undo { op }).await?;
     let undid = report.ops.iter().filter_map(|op| op.parse().ok()).collect();
     Ok(Done { undid, ..written(report.op) })

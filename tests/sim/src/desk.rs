@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use heph_api::types::Call;
 use heph_api::{ApiError, code};
-use heph_store::id::OpRef;
+use heph_store::id::NodeId;
 use http_body_util::BodyExt;
 use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
@@ -29,8 +29,10 @@ pub struct Seen {
 pub struct Attempted {
     /// A text was written over another.
     pub text: Option<(String, String)>,
-    /// Ops were undone.
-    pub undo: Vec<OpRef>,
+    /// Something was undone.
+    pub undoes: bool,
+    /// A text was saved from an old reading.
+    pub old_reading: Option<NodeId>,
 }
 
 /// What all desks of a system know of.

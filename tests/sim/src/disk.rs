@@ -29,7 +29,7 @@ mod shared_memory;
 mod state;
 mod vfs;
 
-pub use fault::{Counters, Fault};
+pub use fault::{Counters, Fault, Watch};
 pub use image::Image;
 pub use vfs::reset_randomness;
 
@@ -102,6 +102,19 @@ impl Disk {
     /// that read), or for the first one after that which can fail so.
     pub fn fail(&self, after: u64, fault: Fault) {
         self.0.lock().plan.add(after, fault);
+    }
+
+    /// Tells of every fault from now on, in the moment when it strikes; it may not use the disk.
+    pub fn watch(&self, watch: Watch) {
+        self.0.lock().plan.watch = Some(watch);
+    }
+
+    /// Does something that no fault strikes, and that is not counted: somebody looks on who is no part of the system.
+    pub fn spared<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.0.lock().plan.spares = true;
+        let seen = look();
+        self.0.lock().plan.spares = false;
+        seen
     }
 
     /// Forgets the planned faults that have not struck yet, and returns how many there were.

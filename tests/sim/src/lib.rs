@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // This is part of tests: a panic is the report.
 
 pub mod acts;
+pub mod aim;
 pub mod clock;
 pub mod desk;
 pub mod disk;

@@ -3,13 +3,15 @@
 //! what ran before can reach it.
 
 use crate::clock::MachineEnv;
-use crate::disk::{Disk, Image};
+use crate::disk::{Disk, Image, Watch};
 use crate::network::{Network, SpokeWire, Stopped};
 use axum::Router;
 use heph_store::read::Reads;
 use hephd::config::{HubUrl, LocalConfig, ServerConfig};
 use hephd::spoke::{Outside, Running, Wire};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -33,16 +35,20 @@ pub struct Storage {
     incarnation: u32,
     disk: Disk,
     rng: fastrand::Rng,
+    /// A connection for looking at the replica, kept while its file is in use: opening one costs as much as looking.
+    looking: RefCell<Option<Rc<Reads>>>,
+    watch: Option<Watch>,
 }
 
 impl Storage {
     fn new(base: PathBuf, seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let disk = Disk::new(&directory(&base, 0), rng.u64(..));
-        Self { base, incarnation: 0, disk, rng }
+        Self { base, incarnation: 0, disk, rng, looking: RefCell::default(), watch: None }
     }
 
     fn next_directory(&mut self) -> PathBuf {
+        self.look_away();
         self.incarnation += 1;
         directory(&self.base, self.incarnation)
     }
@@ -54,12 +60,26 @@ impl Storage {
             End::Kill => self.disk.kill(&to, seed),
             End::Power => self.disk.power_loss(&to, seed),
         };
+        self.watch_again();
     }
 
     /// The disk is replaced by a copy of another.
     fn put_back(&mut self, image: &Image) {
         let (to, seed) = (self.next_directory(), self.rng.u64(..));
         self.disk = Disk::from_image(&to, image, seed);
+        self.watch_again();
+    }
+
+    /// Tells of every fault of this and all later disks, in the moment when it strikes.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+        self.watch_again();
+    }
+
+    fn watch_again(&self) {
+        if let Some(watch) = &self.watch {
+            self.disk.watch(watch.clone());
+        }
     }
 
     /// The disk of now.
@@ -76,9 +96,22 @@ impl Storage {
         directory(&self.base, self.incarnation).join(name)
     }
 
-    /// Opens the replica for looking at it.
-    pub fn reads(&self) -> Reads {
-        Reads::open(&self.db()).unwrap()
+    /// Looks at the replica.
+    ///
+    /// # Errors
+    /// If the file cannot be read now.
+    pub fn reads(&self) -> heph_store::Result<Rc<Reads>> {
+        if let Some(reads) = &*self.looking.borrow() {
+            return Ok(Rc::clone(reads));
+        }
+        let reads = Rc::new(Reads::open(&self.db())?);
+        self.looking.replace(Some(Rc::clone(&reads)));
+        Ok(reads)
+    }
+
+    /// Closes what looks at the replica, so that whoever stops next is the last to use its file, or opens it first.
+    pub fn look_away(&self) {
+        self.looking.take();
     }
 }
 
@@ -133,6 +166,7 @@ impl Spoke {
         if self.running.is_some() {
             return Ok(());
         }
+        self.storage.look_away();
         let wire = SpokeWire::new(network.clone(), self.number, self.storage.disk.clone(), self.stopped.clone());
         let config = LocalConfig {
             db: self.storage.db(),
@@ -171,6 +205,7 @@ impl Spoke {
 
     /// Stops the daemon in order.
     pub async fn stop(&mut self) {
+        self.storage.look_away();
         if let Some(running) = self.running.take() {
             running.stop.send_replace(true);
             running.daemon.stop().await;
@@ -218,6 +253,7 @@ impl Hub {
         if self.stop.is_some() {
             return Ok(());
         }
+        self.storage.look_away();
         let control = self.storage.path(CONTROL);
         if self.storage.disk.files().iter().any(|(path, _)| path.ends_with(CONTROL)) {
             std::fs::write(&control, "")?;

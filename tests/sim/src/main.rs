@@ -133,6 +133,8 @@ fn began_ns() -> u32 {
 
 fn report(counts: &Counts, runs: u64) {
     println!("\n{}", counts.fault_table());
+    let asked = counts.asked.iter().map(|(state, count)| format!("{state} {count}"));
+    println!("asked of the hub: {}", asked.collect::<Vec<_>>().join(", "));
     let acts = counts.acts.iter().map(|((act, outcome), count)| format!("{act} {outcome} {count}"));
     println!("acts: {}", acts.collect::<Vec<_>>().join(", "));
     println!(

@@ -42,7 +42,7 @@ pub use text::Text;
 pub use violation::{Code, Violation};
 
 use heph_store::env::Env;
-use heph_store::id::{NodeId, OpRef};
+use heph_store::id::{NodeId, OpRef, Origin};
 use heph_store::read::{Reads, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -99,9 +99,15 @@ impl Oracle {
         self.ledger.rewrote(ops, before, after);
     }
 
-    /// `ops` took back what the ops `undone` had done; none if it failed in a way that leaves open whether it did.
+    /// `ops` took back what the ops `undone` had done.
     pub fn undid(&mut self, ops: &[OpRef], undone: &[OpRef]) {
         self.ledger.undid(ops, undone);
+    }
+
+    /// Somebody who writes as this origin undid something, and it failed in a way that leaves open whether it was
+    /// undone, and what: what their ops say of that is believed.
+    pub fn undid_in_doubt(&mut self, origin: Origin) {
+        self.ledger.undid_in_doubt(origin);
     }
 
     /// A node was written to from an old reading, or imported beside a text that was there, on purpose: a conflict on

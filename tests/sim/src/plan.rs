@@ -1,6 +1,7 @@
 //! What happens in a run, as a list that follows from a seed. Every event stands for itself: leave any of them out and
 //! the others still make sense, so that a run that fails can be made shorter.
 
+use crate::aim::Aim;
 use crate::clock::{BEGIN_MS, Face};
 use crate::machine::End;
 use crate::network::{Link, Weather};
@@ -71,6 +72,10 @@ pub enum Event {
     Member { spoke: usize, has_hub: bool },
     /// A machine is started by a program with other merge rules than wrote its state.
     Upgrade { who: Who },
+    /// Something goes wrong when a spoke next asks the hub a certain thing.
+    Aim { spoke: usize, aim: Aim },
+    /// A spoke checks itself deeply, and compares with the hub.
+    CheckDeeply { spoke: usize },
     /// Somebody asks for a sync and waits.
     Ask { spoke: usize },
 }
@@ -105,20 +110,20 @@ impl Plan {
     pub fn new(seed: u64, length: Length) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x706c_616e);
         let spokes = rng.usize(2..=6);
-        let mut planner = Planner { rng, spokes, burst: 14 };
+        let (lossy, burst) = (rng.u8(0..3) > 0, 14);
+        let mut planner = Planner { rng, spokes, burst, lossy };
         let mut events = vec![Event::Weather(planner.weather())];
         match length {
-            Length::Short => (0..planner.rng.usize(60..200)).for_each(|_| events.push(planner.event())),
+            Length::Short => (0..planner.rng.usize(60..200)).for_each(|_| planner.next(&mut events)),
             Length::Ops(ops) => {
                 planner.burst = 400;
                 let mut planned = 0;
                 while planned < ops {
-                    let event = planner.event();
-                    if let Event::Acts { count, .. } = event {
+                    planner.next(&mut events);
+                    if let Some(Event::Acts { count, .. }) = events.last() {
                         // About three in four write an op.
-                        planned += u64::from(count) * 3 / 4;
+                        planned += u64::from(*count) * 3 / 4;
                     }
-                    events.push(event);
                 }
             }
         }
@@ -137,6 +142,8 @@ struct Planner {
     spokes: usize,
     /// How many acts a person does in a row, at most.
     burst: u32,
+    /// Disks of spokes are put back and cloned, too, by which what only they had is lost.
+    lossy: bool,
 }
 
 impl Planner {
@@ -159,21 +166,36 @@ impl Planner {
         Weather { lost, unanswered, doubled, cut, stalled, refused, delay_ms: [0, 3, 40, 400][self.rng.usize(0..4)] }
     }
 
+    /// One thing more, with what leads to it.
+    fn next(&mut self, events: &mut Vec<Event>) {
+        let event = self.event();
+        events.push(event);
+        if let Event::Aim { spoke, aim } = event {
+            // These two are asked seldom.
+            match aim.state {
+                "fork" if self.lossy => events.push(Event::Clone { from: self.spoke(), to: spoke }),
+                "digest" => events.push(Event::CheckDeeply { spoke }),
+                _ => {}
+            }
+        }
+    }
+
     fn event(&mut self) -> Event {
         let spoke = self.spoke();
         match self.rng.u8(0..100) {
-            0..36 => {
+            0..33 => {
                 let count = self.rng.u32(1..=self.burst);
                 Event::Acts { spoke, count, at_once: self.rng.u8(0..4) == 0 }
             }
-            36..50 => Event::Pass { ms: [20, 200, 2_000, 30_000, 400_000][self.rng.usize(0..5)] },
-            50..54 => Event::Weather(self.weather()),
-            54..59 => {
+            33..45 => Event::Pass { ms: [20, 200, 2_000, 30_000, 400_000][self.rng.usize(0..5)] },
+            45..48 => Event::Weather(self.weather()),
+            48..52 => {
                 let link = [Link::Up, Link::Up, Link::Refused, Link::Silent][self.rng.usize(0..4)];
                 Event::Link { spoke, link }
             }
-            59..63 => Event::EndOnWire { spoke, after: self.rng.u64(0..20), end: self.end() },
-            63..70 => Event::EndOnDisk { who: self.who(), after: self.rng.u64(0..120), end: self.end() },
+            52..55 => Event::EndOnWire { spoke, after: self.rng.u64(0..20), end: self.end() },
+            55..61 => Event::EndOnDisk { who: self.who(), after: self.rng.u64(0..120), end: self.end() },
+            61..70 => Event::Aim { spoke, aim: Aim::choose(&mut self.rng) },
             70..72 => Event::End { who: self.who(), end: self.end() },
             72 => Event::Stop { spoke },
             73..80 => Event::Start { who: self.who() },
@@ -188,11 +210,12 @@ impl Planner {
             84..88 => self.clock(),
             88 => Event::Away { spoke, days: [1, 30, 200][self.rng.usize(0..3)] },
             89..91 => Event::Keep { who: self.who() },
-            91..93 => Event::PutBack { who: self.who() },
+            91..93 => Event::PutBack { who: if self.lossy { self.who() } else { Who::Hub } },
             93 => Event::Wipe { with_key: self.rng.bool() },
-            94 => Event::Clone { from: spoke, to: self.spoke() },
+            94 if self.lossy => Event::Clone { from: spoke, to: self.spoke() },
             95 => Event::Member { spoke, has_hub: self.rng.u8(0..3) > 0 },
             96 => Event::Upgrade { who: self.who() },
+            97 => Event::CheckDeeply { spoke },
             _ => Event::Ask { spoke },
         }
     }

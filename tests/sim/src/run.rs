@@ -1,39 +1,32 @@
-//! One run: the machines of a system, the events of a plan, the oracle that looks on, and the end, when nothing fails
-//! any more and all have to come into step by themselves.
+//! One run: the machines of a system, the events of a plan, and the oracle that looks on.
 
-use crate::acts::{self, Act, Done};
-use crate::desk::{Attempted, Desk, Known};
+mod acting;
+mod calm;
+mod watch;
+
+use crate::acts::Act;
+use crate::desk::{Desk, Known};
 use crate::disk::{Fault, Image};
-use crate::machine::{End, Hub, Spoke};
-use crate::network::{Link, Network, SpokeWire, Weather};
+use crate::machine::{End, Hub, Spoke, Storage};
+use crate::network::Network;
 use crate::oracle::{Code, Oracle, Violation};
 use crate::plan::{DiskFault, Event, Plan, Who};
 use crate::tally::Tally;
-use heph_api::ApiError;
-use heph_api::types::{ReadSyncStatus, SwitchHub, SyncNow, SyncState};
-use heph_store::env::Env;
-use heph_store::exchange::Coverage;
-use heph_store::id::OpRef;
-use heph_store::page::{PAGE_BYTES_AIM, decode};
+use heph_api::types::{SyncNow, VerifyDeep};
 use heph_store::read::Reads;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// What the oracle calls the hub.
 const HUB: &str = "hub";
-/// How long people wait for an act, simulated: none waits for the network.
-const ACT_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long all may take to come into step once nothing fails any more, simulated: a few of the longest pauses.
-const CALM: Duration = Duration::from_secs(1_500);
-/// Into how many parts passing time is divided, to look whether a machine ended.
-const SLICES: u32 = 12;
+/// How long whoever asks for a deep check waits for it, simulated.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 /// After how many events of a long run what is new is checked.
 const CHECK_EVERY: usize = 12;
-/// How many acts are under way at once, if several are.
-const AT_ONCE: usize = 5;
 
 /// A system at work.
 struct Run {
@@ -44,6 +37,8 @@ struct Run {
     ends: BTreeMap<usize, End>,
     hub_end: End,
     kept: BTreeMap<String, Image>,
+    /// Per machine, the file that was checked last, and how much had been written to its disk by then.
+    checked: BTreeMap<String, (PathBuf, u64)>,
     known: Arc<Mutex<Known>>,
     vaults: PathBuf,
     oracle: Oracle,
@@ -75,6 +70,7 @@ pub async fn run(plan: &Plan, tally: &Tally) -> Result<(), Violation> {
         ends: BTreeMap::new(),
         hub_end: End::Kill,
         kept: BTreeMap::new(),
+        checked: BTreeMap::new(),
         known: Arc::default(),
         vaults: dir.path().join("vaults"),
         oracle: Oracle::new(),
@@ -84,6 +80,7 @@ pub async fn run(plan: &Plan, tally: &Tally) -> Result<(), Violation> {
         thorough,
         checks: true,
     };
+    run.count_faults_of_disks();
     let began = Instant::now();
     let outcome = run.all(plan).await;
     tally.count(|counts| counts.simulated_ms += u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -107,10 +104,28 @@ impl Run {
             self.tally.step(|| format!("{at}: {event}"));
             self.happens(*event).await?;
             self.checks = self.thorough || at.is_multiple_of(CHECK_EVERY);
-            self.look_around(matches!(event, Event::Acts { .. })).await?;
+            self.look_around().await?;
         }
         self.checks = true;
         self.calm_down().await
+    }
+
+    /// Counts what strikes a disk by what its machine is doing in that moment.
+    fn count_faults_of_disks(&mut self) {
+        for who in self.everybody() {
+            let (network, tally, number) = (self.network.clone(), self.tally.clone(), number(who));
+            let watch = Arc::new(move |fault| {
+                match fault_name(number.is_none(), fault) {
+                    Some(name) => tally.fault(name, network.doing(number)),
+                    // It is counted when it is known how the machine ended.
+                    None => network.dies(number),
+                }
+            });
+            match who {
+                Who::Hub => self.hub.storage.watch(watch),
+                Who::Spoke(number) => self.spokes[number].storage.watch(watch),
+            }
+        }
     }
 
     async fn happens(&mut self, event: Event) -> Result<(), Violation> {
@@ -129,7 +144,7 @@ impl Run {
                 self.plan_end(who, end);
                 self.disk_of(who).fail(after, Fault::Die);
             }
-            Event::End { who, end } => self.end(who, end, "at rest"),
+            Event::End { who, end } => self.strike_down(who, end, "at rest"),
             Event::Stop { spoke } => self.spokes[spoke].stop().await,
             Event::Start { who } => self.start(who).await?,
             Event::DiskFault { who, after, fault } => self.disk_of(who).fail(
@@ -162,16 +177,15 @@ impl Run {
                 self.start(Who::Spoke(spoke)).await?;
             }
             Event::Upgrade { who } => self.upgrade(who).await?,
+            Event::Aim { spoke, aim } => self.network.aim(spoke, aim),
+            Event::CheckDeeply { spoke } => self.check_deeply(spoke).await,
             Event::Ask { spoke } => self.ask(spoke).await,
         }
         Ok(())
     }
 
     fn disk_of(&self, who: Who) -> crate::disk::Disk {
-        match who {
-            Who::Hub => self.hub.storage.disk().clone(),
-            Who::Spoke(number) => self.spokes[number].storage.disk().clone(),
-        }
+        self.storage(who).disk().clone()
     }
 
     fn env_of(&self, who: Who) -> Arc<crate::clock::MachineEnv> {
@@ -188,12 +202,15 @@ impl Run {
         }
     }
 
-    fn reads(&self, who: Who) -> Result<Reads, Violation> {
-        let db = match who {
-            Who::Hub => self.hub.storage.db(),
-            Who::Spoke(number) => self.spokes[number].storage.db(),
-        };
-        Reads::open(&db).map_err(|error| Violation::unreadable(&name(who), "the file", &error))
+    fn storage(&self, who: Who) -> &Storage {
+        match who {
+            Who::Hub => &self.hub.storage,
+            Who::Spoke(number) => &self.spokes[number].storage,
+        }
+    }
+
+    fn reads(&self, who: Who) -> Result<Rc<Reads>, Violation> {
+        self.storage(who).reads().map_err(|error| Violation::unreadable(&name(who), "the file", &error))
     }
 
     fn plan_end(&mut self, who: Who, end: End) {
@@ -203,8 +220,29 @@ impl Run {
         }
     }
 
-    fn end(&mut self, who: Who, end: End, state: &'static str) {
-        self.tally.fault(if end == End::Kill { "killed" } else { "power lost" }, state);
+    /// A machine ends in such a state, which is counted.
+    fn strike_down(&mut self, who: Who, end: End, state: &'static str) {
+        let fault = match (who, end) {
+            (Who::Hub, End::Kill) => "the hub is killed",
+            (Who::Hub, End::Power) => "the hub loses power",
+            (_, End::Kill) => "killed",
+            (_, End::Power) => "power lost",
+        };
+        self.tally.fault(fault, state);
+        self.end(who, end);
+    }
+
+    /// A machine whose disk died ends.
+    fn end_dead(&mut self, who: Who) {
+        let end = match who {
+            Who::Hub => self.hub_end,
+            Who::Spoke(number) => self.ends.get(&number).copied().unwrap_or(End::Power),
+        };
+        let state = self.network.died(number(who)).unwrap_or("settling");
+        self.strike_down(who, end, state);
+    }
+
+    fn end(&mut self, who: Who, end: End) {
         match who {
             Who::Hub => self.hub.end(&self.network, end),
             Who::Spoke(number) => self.spokes[number].end(end),
@@ -218,26 +256,20 @@ impl Run {
         }
         for _ in 0..4 {
             self.see_the_disk(who);
+            self.network.set_local(number(who), Some("start"));
             let started = match who {
                 Who::Hub => self.hub.start(&self.network),
                 Who::Spoke(number) => self.spokes[number].start(&self.network).await,
             };
+            self.network.set_local(number(who), None);
             let disk = self.disk_of(who);
             match started {
                 Ok(()) => {
-                    let reads = self.reads(who)?;
-                    self.oracle.begin(&name(who));
                     self.tally.step(|| format!("{} started", name(who)));
-                    return if self.thorough {
-                        self.tally.count(|counts| counts.checks += 1);
-                        self.oracle.check_all(&name(who), &reads)
-                    } else {
-                        self.oracle.check_new(&name(who), &reads).map(drop)
-                    };
+                    return self.check_started(who);
                 }
                 Err(_) if disk.is_dead() => {
-                    let end = if who == Who::Hub { self.hub_end } else { End::Power };
-                    self.end(who, end, "start");
+                    self.end_dead(who);
                 }
                 Err(_) if struck(&disk) > 0 => {
                     self.tally.fault("did not start on a bad disk", "start");
@@ -260,196 +292,6 @@ impl Run {
         }
     }
 
-    async fn acts(&mut self, spoke: usize, count: u32, at_once: bool) -> Result<(), Violation> {
-        if !self.spokes[spoke].is_running() {
-            self.start(Who::Spoke(spoke)).await?;
-        }
-        let mut left = count;
-        while left > 0 {
-            let together = if at_once { self.rng.usize(1..=AT_ONCE).min(left as usize) } else { 1 };
-            left -= u32::try_from(together).unwrap_or(1);
-            let chosen: Vec<Act> = (0..together).map(|_| Act::choose(&mut self.rng)).collect();
-            self.act(spoke, &chosen).await?;
-            if self.rng.u8(0..3) == 0 {
-                sleep(Duration::from_millis(self.rng.u64(0..40))).await;
-            }
-            self.end_stopped();
-            if self.spokes[spoke].storage.disk().is_dead() || !self.spokes[spoke].is_running() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Things that are done at once at a spoke, if it runs.
-    async fn act(&mut self, spoke: usize, acts: &[Act]) -> Result<(), Violation> {
-        let (Some(routes), writer) = (self.spokes[spoke].routes(), self.spokes[spoke].writer()) else { return Ok(()) };
-        let before = self.end_of(Who::Spoke(spoke));
-        let performed = acts.iter().map(|act| {
-            let (known, vaults, seed) = (self.known.clone(), self.vaults.clone(), self.rng.u64(..));
-            let mut desk = Desk::new(spoke, routes.clone(), writer.clone(), known, vaults, seed);
-            async move {
-                let outcome = timeout(ACT_TIMEOUT, acts::perform(*act, &mut desk)).await;
-                (*act, outcome, desk.attempted)
-            }
-        });
-        let performed: Vec<_> = futures_util::future::join_all(performed.collect::<Vec<_>>()).await;
-        // What several did at once is told of together: which op is whose cannot be seen.
-        let who = Who::Spoke(spoke);
-        let ops = self.written_since(who, before);
-        for (act, outcome, attempted) in performed {
-            self.performed(spoke, act, outcome.ok(), attempted, &ops)?;
-        }
-        Ok(())
-    }
-
-    /// Where the log ends, if it can be read.
-    fn end_of(&self, who: Who) -> u64 {
-        let end = self.reads(who).ok().and_then(|reads| reads.read(|view| view.end()).ok());
-        end.map_or(0, |(position, _)| position)
-    }
-
-    /// Which ops came into a log after a position, as far as it can be read.
-    fn written_since(&self, who: Who, mut position: u64) -> Vec<OpRef> {
-        let mut ops = Vec::new();
-        let Ok(reads) = self.reads(who) else { return ops };
-        while let Ok(Some(page)) = reads.read(|view| view.page_after(position, &Coverage::default(), PAGE_BYTES_AIM)) {
-            position = page.position;
-            let stretches = decode(&page.bytes).unwrap_or_default();
-            let entries = stretches.iter().flat_map(|stretch| &stretch.entries);
-            ops.extend(entries.map(|entry| entry.op.reference(&entry.id)));
-        }
-        ops
-    }
-
-    fn performed(
-        &mut self,
-        spoke: usize,
-        act: Act,
-        outcome: Option<Result<Done, ApiError>>,
-        attempted: Attempted,
-        written: &[OpRef],
-    ) -> Result<(), Violation> {
-        let name = name(Who::Spoke(spoke));
-        let disk = self.spokes[spoke].storage.disk().clone();
-        match outcome {
-            Some(Ok(done)) => {
-                self.tally.act(act.name(), "done");
-                self.tally.step(|| format!("{}: {done:?}", act.name()));
-                let acknowledged: Vec<_> = done.op.into_iter().collect();
-                let now = self.spokes[spoke].env.now().get();
-                self.oracle.acknowledge(&name, &acknowledged, now);
-                // An act may write several ops; of those, it is told of one.
-                let is_his = |op: &&OpRef| done.op.is_some_and(|told| told.origin == op.origin);
-                let ops: Vec<_> = written.iter().filter(is_his).copied().collect();
-                if let Some((before, after)) = done.rewrote {
-                    self.oracle.rewrote(&ops, &before, &after);
-                    self.oracle.rewrote(&[], &beside_changes(&before, &after), "");
-                }
-                if !done.undid.is_empty() {
-                    self.oracle.undid(&ops, &done.undid);
-                }
-                if let Some(node) = done.may_conflict {
-                    self.oracle.may_conflict(node);
-                }
-                Ok(())
-            }
-            Some(Err(error)) if disk.is_dead() || struck(&disk) > 0 || acts::is_expected(&error) => {
-                self.tally.act(act.name(), "refused");
-                self.tally.step(|| format!("{}: {}", act.name(), error.code));
-                // Whether it was written nobody was told; what it was to write over is not missed.
-                if disk.is_dead() || struck(&disk) > 0 {
-                    if let Some((before, after)) = attempted.text {
-                        self.oracle.rewrote(&[], &before, &after);
-                    }
-                    self.oracle.undid(&[], &attempted.undo);
-                }
-                Ok(())
-            }
-            Some(Err(error)) => {
-                let sentence = format!("{} was refused: {} ({})", act.name(), error.message, error.code);
-                Err(Violation::new(Code::Daemon, &name, sentence))
-            }
-            None if disk.is_dead() => Ok(()),
-            None => Err(Violation::new(Code::Daemon, &name, format!("{} hangs", act.name()))),
-        }
-    }
-
-    async fn pass(&mut self, time: Duration) -> Result<(), Violation> {
-        for _ in 0..SLICES {
-            let mut rest = Box::pin(sleep(time / SLICES));
-            // A machine that its wire ended is off from that moment on.
-            loop {
-                let stopped = self.spokes.iter().map(|spoke| Box::pin(spoke.stopped.notified()));
-                tokio::select! {
-                    biased;
-                    _ = futures_util::future::select_all(stopped) => {}
-                    () = &mut rest => break,
-                }
-                self.end_stopped();
-            }
-            self.look_around(false).await?;
-        }
-        Ok(())
-    }
-
-    /// Machines that stopped on their wire are off.
-    fn end_stopped(&mut self) {
-        for number in 0..self.spokes.len() {
-            if self.spokes[number].stopped.take() {
-                let end = self.ends.get(&number).copied().unwrap_or(End::Kill);
-                // Where on the wire has been counted.
-                self.end(Who::Spoke(number), end, "on the wire");
-            }
-        }
-    }
-
-    /// Machines whose disk died are off; what is new anywhere is checked.
-    async fn look_around(&mut self, acting: bool) -> Result<(), Violation> {
-        // Whoever commits or answers in this moment does so now.
-        tokio::task::yield_now().await;
-        if self.hub.storage.disk().is_dead() {
-            let state = self.network.answering().unwrap_or("settling");
-            self.end(Who::Hub, self.hub_end, state);
-        }
-        self.end_doubtful();
-        for number in 0..self.spokes.len() {
-            if self.spokes[number].storage.disk().is_dead() {
-                let end = self.ends.get(&number).copied().unwrap_or(End::Power);
-                let local = if acting { "local write" } else { "settling" };
-                let state = self.network.asking(number).unwrap_or(local);
-                self.end(Who::Spoke(number), end, state);
-            }
-        }
-        for who in self.everybody() {
-            if self.checks && self.is_running(who) && !self.disk_of(who).is_dead() {
-                self.check_new(who)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A daemon ends when a sync failed, since the system then shows what the disk need not have.
-    fn end_doubtful(&mut self) {
-        for who in self.everybody() {
-            let failed = self.disk_of(who).counters().sync_errors;
-            if failed > 0 && self.is_running(who) {
-                self.end(who, End::Kill, "a failed sync");
-            }
-        }
-    }
-
-    /// Checks what is new; a disk whose failure strikes this very reading is no broken promise.
-    fn check_new(&mut self, who: Who) -> Result<(), Violation> {
-        let (disk, before) = (self.disk_of(who), struck(&self.disk_of(who)));
-        self.tally.count(|counts| counts.checks += 1);
-        let checked = self.reads(who).and_then(|reads| self.oracle.check_new(&name(who), &reads));
-        match checked {
-            Err(broken) if broken.code == Code::Unreadable && (disk.is_dead() || struck(&disk) > before) => Ok(()),
-            checked => checked.map(drop),
-        }
-    }
-
     fn everybody(&self) -> Vec<Who> {
         let spokes = (0..self.spokes.len()).map(Who::Spoke);
         [Who::Hub].into_iter().chain(spokes).collect()
@@ -465,11 +307,11 @@ impl Run {
     async fn off(&mut self, who: Who) {
         match who {
             Who::Spoke(number) => self.spokes[number].stop().await,
-            Who::Hub if self.hub.is_running() => self.end(who, End::Kill, "at rest"),
+            Who::Hub if self.hub.is_running() => self.end(who, End::Kill),
             Who::Hub => {}
         }
         if self.disk_of(who).is_dead() {
-            self.end(who, End::Power, "stopping");
+            self.end_dead(who);
         }
     }
 
@@ -490,7 +332,7 @@ impl Run {
 
     fn wipe(&mut self, with_key: bool) -> Result<(), Violation> {
         if self.hub.is_running() {
-            self.end(Who::Hub, End::Kill, "at rest");
+            self.end(Who::Hub, End::Kill);
         }
         self.tally.fault(if with_key { "disk and key lost" } else { "disk lost" }, "hub");
         self.hub.put_back(&Image::default());
@@ -520,11 +362,8 @@ impl Run {
     /// The state is as an older version of the rules left it: the next start derives it anew.
     async fn upgrade(&mut self, who: Who) -> Result<(), Violation> {
         self.off(who).await;
-        let db = match who {
-            Who::Hub => self.hub.storage.db(),
-            Who::Spoke(number) => self.spokes[number].storage.db(),
-        };
-        let changed = rusqlite::Connection::open(db)
+        self.storage(who).look_away();
+        let changed = rusqlite::Connection::open(self.storage(who).db())
             .and_then(|db| db.execute("UPDATE meta SET value = 0 WHERE key = 'rules_version'", []));
         match changed {
             Ok(_) => self.tally.fault("upgraded", if who == Who::Hub { "hub" } else { "spoke" }),
@@ -539,114 +378,42 @@ impl Run {
         drop(timeout(Duration::from_secs(20), desk.call(&SyncNow { wait: true })).await);
     }
 
+    /// What it finds is looked at where nobody writes meanwhile: at the end.
+    async fn check_deeply(&mut self, spoke: usize) {
+        let Some(desk) = self.desk(spoke) else { return };
+        self.network.set_local(Some(spoke), Some("deep check"));
+        drop(timeout(CHECK_TIMEOUT, desk.call(&VerifyDeep { repair: false })).await);
+        self.network.set_local(Some(spoke), None);
+    }
+
     fn desk(&mut self, spoke: usize) -> Option<Desk> {
         let routes = self.spokes[spoke].routes()?;
         let seed = self.rng.u64(..);
         Some(Desk::new(spoke, routes, None, self.known.clone(), self.vaults.clone(), seed))
     }
-
-    /// Nothing fails any more. All come into step by themselves, and then hold and show the same.
-    async fn calm_down(&mut self) -> Result<(), Violation> {
-        self.tally.step(|| "calm".to_owned());
-        self.network.set_weather(Weather::default());
-        self.spokes.iter().filter_map(Spoke::wire).for_each(SpokeWire::stop_never);
-        self.end_stopped();
-        self.look_around(false).await?;
-        for who in self.everybody() {
-            let disk = self.disk_of(who);
-            disk.forgive();
-            disk.capacity(None);
-        }
-        self.look_around(false).await?;
-        for who in self.everybody() {
-            self.env_of(who).jump(0);
-            if let Who::Spoke(number) = who {
-                self.network.set_link(number, Link::Up);
-                if !self.spokes[number].has_hub {
-                    self.spokes[number].stop().await;
-                    self.spokes[number].has_hub = true;
-                }
-            }
-            self.start(who).await?;
-        }
-        self.pass(CALM).await?;
-        for spoke in 0..self.spokes.len() {
-            self.answer_what_is_asked(spoke).await;
-        }
-        self.pass(CALM).await?;
-        self.in_step().await?;
-        let everybody = self.everybody();
-        let mut reads = Vec::new();
-        for who in &everybody {
-            reads.push((name(*who), self.reads(*who)?));
-        }
-        for ((replica, reads), who) in reads.iter().zip(&everybody) {
-            self.oracle.check_all(replica, reads)?;
-            let db = match who {
-                Who::Hub => self.hub.storage.db(),
-                Who::Spoke(number) => self.spokes[*number].storage.db(),
-            };
-            self.oracle.check_file(replica, &db, self.env_of(*who))?;
-        }
-        let named: Vec<_> = reads.iter().map(|(replica, reads)| (replica.as_str(), reads)).collect();
-        self.oracle.converged(&named)?;
-        if !self.lossy {
-            let names: Vec<_> = named.iter().map(|(name, _)| *name).collect();
-            self.oracle.nothing_is_gone(&names)?;
-        }
-        let (ops, _) = reads[0].1.read(|view| view.end()).map_err(|error| Violation::unreadable(HUB, "it", &error))?;
-        self.tally.count(|counts| counts.ops += ops);
-        self.tally.step(|| format!("{ops} ops"));
-        for number in 0..self.spokes.len() {
-            self.spokes[number].stop().await;
-        }
-        Ok(())
-    }
-
-    /// The one thing that a person is asked: whether another hub, which holds other data, is the right one.
-    async fn answer_what_is_asked(&mut self, spoke: usize) {
-        let Some(desk) = self.desk(spoke) else { return };
-        let Ok(status) = desk.call(&ReadSyncStatus {}).await else { return };
-        if status.state == SyncState::OtherHub
-            && let Ok(preview) = desk.call(&SwitchHub { confirm: None }).await
-        {
-            self.tally.fault("a person was asked", "another hub");
-            drop(desk.call(&SwitchHub { confirm: Some(preview.hub_id) }).await);
-        }
-    }
-
-    async fn in_step(&mut self) -> Result<(), Violation> {
-        for spoke in 0..self.spokes.len() {
-            let Some(desk) = self.desk(spoke) else { continue };
-            let status = desk.call(&ReadSyncStatus {}).await;
-            let status = status.unwrap_or_else(|error| panic!("no status: {error:?}"));
-            if !status.state.is_in_step() {
-                let sentence = format!("after {} s of calm: {}", 2 * CALM.as_secs(), status.words);
-                return Err(Violation::new(Code::NotInStep, &name(Who::Spoke(spoke)), sentence));
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The lines that stayed, next to one that did not. A comparison may take a word of such a line for the same word of its
-/// neighbour; if the neighbour is edited elsewhere meanwhile, the line is torn. Of that no claim is made.
-fn beside_changes(before: &str, after: &str) -> String {
-    let kept: BTreeSet<&str> = after.lines().collect();
-    let lines: Vec<&str> = before.lines().collect();
-    let stays = |at: usize| lines.get(at).is_none_or(|line| kept.contains(line));
-    let old: BTreeSet<&str> = lines.iter().copied().collect();
-    // What came in between two lines that stayed touches both.
-    let after: Vec<&str> = after.lines().collect();
-    let comes = |line: &str| {
-        after.iter().position(|kept| *kept == line).is_some_and(|at| {
-            let is_new = |at: usize| after.get(at).is_some_and(|line| !old.contains(line));
-            is_new(at + 1) || at.checked_sub(1).is_some_and(is_new)
-        })
-    };
-    let beside = |at: &usize| !stays(at + 1) || at.checked_sub(1).is_some_and(|at| !stays(at)) || comes(lines[*at]);
-    let torn = (0..lines.len()).filter(|at| stays(*at)).filter(beside).map(|at| lines[at]);
-    torn.collect::<Vec<_>>().join("\n")
+/// What a fault of a disk is called that its machine outlives.
+fn fault_name(is_hub: bool, fault: Fault) -> Option<&'static str> {
+    Some(match (is_hub, fault) {
+        (_, Fault::Die) => return None,
+        (true, Fault::WriteError) => "EIO on write at the hub",
+        (true, Fault::SyncError) => "EIO on fsync at the hub",
+        (true, Fault::Full) => "ENOSPC at the hub",
+        (true, Fault::ReadError) => "EIO on read at the hub",
+        (false, Fault::WriteError) => "EIO on write",
+        (false, Fault::SyncError) => "EIO on fsync",
+        (false, Fault::Full) => "ENOSPC",
+        (false, Fault::ReadError) => "EIO on read",
+    })
+}
+
+/// A spoke's number; the hub has none.
+fn number(who: Who) -> Option<usize> {
+    match who {
+        Who::Hub => None,
+        Who::Spoke(number) => Some(number),
+    }
 }
 
 /// How often calls to a disk failed that did not end it.

@@ -4,6 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What a machine may be doing when a fault strikes it: the columns of the table.
+const STATES: [&str; 10] =
+    ["hello", "pull", "push", "fork", "digest", "events", "local write", "deep check", "start", "settling"];
+
 /// Counts and the course of a run; clones share them.
 #[derive(Clone, Default)]
 pub struct Tally(Arc<Mutex<Counts>>);
@@ -15,6 +19,8 @@ pub struct Counts {
     pub faults: BTreeMap<(&'static str, &'static str), u64>,
     /// How often each action of a person succeeded, was refused, or has no known outcome.
     pub acts: BTreeMap<(&'static str, &'static str), u64>,
+    /// How often spokes asked the hub each thing.
+    pub asked: BTreeMap<&'static str, u64>,
     /// Messages on the network.
     pub messages: u64,
     /// Simulated milliseconds.
@@ -29,10 +35,10 @@ pub struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
-        let (faults, acts) = Default::default();
+        let (faults, acts, asked) = Default::default();
         // FNV-1a's start: a hash of which only equality matters.
         let course = 0xcbf2_9ce4_8422_2325;
-        Self { faults, acts, messages: 0, simulated_ms: 0, ops: 0, checks: 0, course, steps: None }
+        Self { faults, acts, asked, messages: 0, simulated_ms: 0, ops: 0, checks: 0, course, steps: None }
     }
 }
 
@@ -46,6 +52,11 @@ impl Tally {
     /// A person did something.
     pub fn act(&self, act: &'static str, outcome: &'static str) {
         *self.locked().acts.entry((act, outcome)).or_default() += 1;
+    }
+
+    /// A spoke asked the hub something.
+    pub fn asked(&self, state: &'static str) {
+        *self.locked().asked.entry(state).or_default() += 1;
     }
 
     /// Something happened that makes the course what it is.
@@ -99,27 +110,28 @@ impl Counts {
         for (key, count) in &other.acts {
             *self.acts.entry(*key).or_default() += count;
         }
+        for (state, count) in &other.asked {
+            *self.asked.entry(*state).or_default() += count;
+        }
         self.messages += other.messages;
         self.simulated_ms += other.simulated_ms;
         self.ops += other.ops;
         self.checks += other.checks;
     }
 
-    /// The table of faults by state, as Markdown.
+    /// The table of faults by the state of the protocol, and of what else happened, as Markdown.
     pub fn fault_table(&self) -> String {
-        let mut states: Vec<_> = self.faults.keys().map(|(_, state)| *state).collect();
-        states.sort_unstable();
-        states.dedup();
-        let mut faults: Vec<_> = self.faults.keys().map(|(fault, _)| *fault).collect();
+        let mut table = format!("| fault | {} |\n|---|{}\n", STATES.join(" | "), "---:|".repeat(STATES.len()));
+        let mut faults: Vec<_> = self.faults.keys().filter(|key| STATES.contains(&key.1)).map(|key| key.0).collect();
         faults.dedup();
-        let mut table = format!("| fault | {} |\n|---|{}\n", states.join(" | "), "---:|".repeat(states.len()));
         for fault in faults {
-            let row = states.iter().map(|state| match self.faults.get(&(fault, *state)) {
-                Some(count) => count.to_string(),
-                None => "–".to_owned(),
-            });
+            let row =
+                STATES.iter().map(|state| self.faults.get(&(fault, *state)).map_or("–".to_owned(), u64::to_string));
             table.push_str(&format!("| {fault} | {} |\n", row.collect::<Vec<_>>().join(" | ")));
         }
+        let others = self.faults.iter().filter(|(key, _)| !STATES.contains(&key.1));
+        let others = others.map(|((fault, who), count)| format!("{fault} ({who}) {count}"));
+        table.push_str(&format!("\nbesides: {}\n", others.collect::<Vec<_>>().join(", ")));
         table
     }
 }

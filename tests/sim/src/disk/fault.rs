@@ -78,12 +78,18 @@ impl Fault {
     }
 }
 
+/// Told of every fault when it strikes.
+pub type Watch = std::sync::Arc<dyn Fn(Fault) + Send + Sync>;
+
 /// The faults to come, and the counters.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plan {
     /// A fault, and the count of its calls from which on it strikes.
     to_come: Vec<(u64, Fault)>,
     pub counters: Counters,
+    /// Somebody looks on who is no part of the system: nothing strikes, nothing is counted.
+    pub spares: bool,
+    pub watch: Option<Watch>,
 }
 
 impl Plan {
@@ -95,6 +101,9 @@ impl Plan {
 
     /// Counts a call and returns the fault that strikes it.
     pub fn next(&mut self, call: Call) -> Option<Fault> {
+        if self.spares {
+            return None;
+        }
         let counters = &mut self.counters;
         let kind = match call {
             Call::Read => &mut counters.reads,
@@ -109,6 +118,12 @@ impl Plan {
         let count = if call == Call::Read { counters.reads } else { counters.calls };
         let due = self.to_come.iter().position(|(after, fault)| *after < count && fault.strikes(call))?;
         let (_, fault) = self.to_come.remove(due);
+        self.strike(fault);
+        Some(fault)
+    }
+
+    /// Counts a fault that strikes.
+    pub fn strike(&mut self, fault: Fault) {
         match fault {
             Fault::Die => self.counters.died += 1,
             Fault::WriteError => self.counters.write_errors += 1,
@@ -116,7 +131,9 @@ impl Plan {
             Fault::Full => self.counters.full += 1,
             Fault::ReadError => self.counters.read_errors += 1,
         }
-        Some(fault)
+        if let Some(watch) = &self.watch {
+            watch(fault);
+        }
     }
 
     /// Forgets the faults to come, and returns how many there were.

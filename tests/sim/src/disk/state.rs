@@ -216,7 +216,7 @@ impl State {
     pub fn write(&mut self, file: FileId, at: usize, bytes: &[u8]) -> Result {
         let fault = self.strike(Call::Write, ffi::SQLITE_IOERR_WRITE)?;
         if fault.is_none() && !self.fits(file, at + bytes.len()) {
-            self.plan.counters.full += 1;
+            self.plan.strike(Fault::Full);
             return Err(ffi::SQLITE_FULL);
         }
         let done = if fault.is_some() { SECTOR * self.rng.usize(0..=bytes.len() / SECTOR) } else { bytes.len() };

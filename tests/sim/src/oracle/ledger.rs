@@ -8,8 +8,9 @@
 use crate::oracle::sight::{Shown, Sight};
 use crate::oracle::violation::Stop;
 use crate::oracle::{Code, Model, OpNumber, Violation};
-use heph_store::field::{Field, Value};
-use heph_store::id::{NodeId, OpRef};
+use heph_store::field::{Field, UNDONE, Value};
+use heph_store::id::{NodeId, OpRef, Origin};
+use heph_store::natural::undo_mark;
 use heph_store::op::{Change, ChangeRef};
 use heph_store::read::{Node, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -32,10 +33,14 @@ pub struct Ledger {
     removed: HashMap<String, Vec<OpRef>>,
     /// Tokens that somebody may have taken away, nobody was told by which op.
     in_doubt: HashSet<String>,
-    /// Ops that somebody may have taken back, the same way.
-    undone_in_doubt: HashSet<OpRef>,
     /// Which ops took back what an op did.
     undone: HashMap<OpRef, Vec<OpRef>>,
+    /// The internal nodes on which ops are marked as undone, each with its op.
+    marks: HashMap<NodeId, OpRef>,
+    /// Which ops say by such a mark that they took one back.
+    marked: HashMap<OpRef, Vec<OpRef>>,
+    /// Who undid something and was not told whether, and what: their marks are believed.
+    undid_in_doubt: HashSet<Origin>,
     /// The values that a value repeats, as undo and settling write them.
     repeats: HashMap<ChangeRef, Vec<ChangeRef>>,
     count: usize,
@@ -79,6 +84,7 @@ impl Ledger {
     /// Finds what an op types. Called once for each.
     pub(super) fn scan(&mut self, number: OpNumber, model: &Model) {
         let (op, reference) = model.op(number);
+        self.marks.insert(NodeId::from_uuid(undo_mark(model.id(number).as_bytes())), reference);
         for (index, change) in op.framed() {
             if !change.repeats().is_empty() {
                 self.repeats.insert(ChangeRef { op: reference, index }, change.repeats().to_vec());
@@ -88,6 +94,9 @@ impl Ledger {
                 Change::Edit { node, .. } => (node, None),
                 Change::Delete { .. } | Change::Erase { .. } => continue,
             };
+            if let (Some(UNDONE), Some(undone)) = (field.as_ref().map(Field::as_str), self.marks.get(&node)) {
+                self.marked.entry(*undone).or_default().push(reference);
+            }
             let Some(bytes) = op.changes[index as usize].value.here() else { continue };
             for token in tokens(bytes) {
                 self.count += 1;
@@ -118,14 +127,14 @@ impl Ledger {
         }
     }
 
-    /// `ops` took back what the ops `undone` did; without an op, they may have.
+    /// `ops` took back what the ops `undone` did.
     pub(super) fn undid(&mut self, ops: &[OpRef], undone: &[OpRef]) {
-        for op in undone {
-            if ops.is_empty() {
-                self.undone_in_doubt.insert(*op);
-            }
-            self.undone.entry(*op).or_default().extend(ops);
-        }
+        undone.iter().for_each(|op| self.undone.entry(*op).or_default().extend(ops));
+    }
+
+    /// Somebody writing as this origin undid something and was not told whether, and what.
+    pub(super) fn undid_in_doubt(&mut self, origin: Origin) {
+        self.undid_in_doubt.insert(origin);
     }
 
     /// The tokens of a node that whoever holds these ops must be able to read, each with the op that typed it.
@@ -160,8 +169,9 @@ impl Ledger {
         let later = |op: &OpRef| sight.model.number(op).is_some_and(|op| op > typed && sight.set.contains(op));
         let (mut next, mut reached) = (vec![change], BTreeSet::new());
         while let Some(change) = next.pop() {
-            if self.undone_in_doubt.contains(&change.op) || self.undone.get(&change.op).into_iter().flatten().any(later)
-            {
+            let told = self.undone.get(&change.op).into_iter().flatten();
+            let untold = self.marked.get(&change.op).into_iter().flatten();
+            if told.chain(untold.filter(|by| self.undid_in_doubt.contains(&by.origin))).any(later) {
                 return true;
             }
             if reached.insert(change) {

@@ -13,6 +13,7 @@ pub type OpNumber = u32;
 
 /// An op as the model knows it.
 pub(super) struct Known {
+    pub id: OpId,
     pub reference: OpRef,
     /// With all values that any replica ever showed.
     pub op: Op,
@@ -67,7 +68,7 @@ impl Model {
             self.on.entry(node).or_default().push(number);
         }
         self.index(number, op);
-        self.ops.push(Known { reference, changes: op.read().ok(), op: op.clone(), branch });
+        self.ops.push(Known { id: *id, reference, changes: op.read().ok(), op: op.clone(), branch });
         number
     }
 
@@ -117,6 +118,11 @@ impl Model {
     pub fn op(&self, number: OpNumber) -> (&Op, OpRef) {
         let known = &self.ops[number as usize];
         (&known.op, known.reference)
+    }
+
+    /// The hash of the op of this number.
+    pub fn id(&self, number: OpNumber) -> &OpId {
+        &self.ops[number as usize].id
     }
 
     /// The number of an op by its hash.

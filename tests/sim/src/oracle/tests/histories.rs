@@ -250,6 +250,19 @@ fn a_token_that_nobody_took_away_must_be_readable() {
 }
 
 #[test]
+fn what_was_undone_unreported_is_lost_text_unless_whoever_did_it_was_not_told() {
+    let mut lab = Lab::new();
+    let mut a = lab.device("a");
+    let ops = save(&mut a, NODE, "⟦a-1⟧ one\n");
+    lab.look(&a).unwrap();
+    a.undo(&ops[0]);
+    assert_eq!(lab.look(&a).unwrap_err().code, Code::TextLost, "nobody said that it was undone");
+    lab.oracle.begin("a");
+    lab.oracle.undid_in_doubt(ops[0].origin);
+    lab.look(&a).unwrap();
+}
+
+#[test]
 fn undoing_an_import_takes_no_text_away_that_the_same_device_had_typed_before() {
     let mut lab = Lab::new();
     let (mut a, mut b) = (lab.device("a"), lab.device("b"));
