@@ -186,8 +186,9 @@ impl DeepCheck {
             let jitter = u64::from_le_bytes(random(&*self.env)) % 1_000;
             let pause = LOOK_EVERY + LOOK_EVERY.mul_f64(jitter as f64 / 2_000.0);
             tokio::select! {
-                () = sleep(pause) => {}
+                biased;
                 () = self.doubted.notified() => {}
+                () = sleep(pause) => {}
             }
             match self.readers.read(last).await {
                 Ok(Ok(last)) if self.is_due(last.as_ref()) => return,

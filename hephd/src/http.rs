@@ -69,6 +69,7 @@ pub async fn serve(listener: impl Accept, routes: Router, connections_max: usize
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
+            biased;
             () = shutdown.requested() => break,
             accepted = next(&listener, &places) => accepted,
         };
@@ -98,6 +99,7 @@ async fn next<L: Accept>(listener: &L, places: &Places) -> io::Result<(L::Io, Ar
 
 async fn serve_one(connection: impl Future<Output = Result<(), hyper::Error>>, place: Arc<Place>) {
     let ended = tokio::select! {
+        biased;
         ended = connection => ended,
         () = place.lost() => return tracing::debug!("a connection without a request made room for another"),
     };

@@ -65,6 +65,7 @@ impl Places {
             }
             let is_leaving = self.late.lose().is_some();
             tokio::select! {
+                biased;
                 permit = self.free.clone().acquire_owned() => break permit.expect("the places are never closed"),
                 () = more, if !is_leaving => {}
             }

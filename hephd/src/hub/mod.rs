@@ -88,6 +88,7 @@ async fn serve(address: SocketAddr, hub: Arc<Hub>, shutdown: Shutdown) -> anyhow
     announce(&listener, &hub)?;
     let serving = http::serve(listener, routes::routes(hub.clone()), limits::CONNECTIONS_MAX, shutdown);
     tokio::select! {
+        biased;
         () = serving => Ok(()),
         () = hub.replicas.ended() => anyhow::bail!("the hub cannot write any more; its log says why"),
         never = deep_check::daily(&hub.replicas) => match never {},

@@ -41,6 +41,7 @@ impl Turns {
         let too_much = || Refused::busy("the hub is being sent too much at once");
         let place = self.bodies.try_take().ok_or_else(too_much)?;
         tokio::select! {
+            biased;
             whole = read_body_at(Some(&place), body, bytes_max) => Ok(whole?),
             () = place.lost() => Err(too_much()),
         }

@@ -211,6 +211,7 @@ pub fn last_check(last: &Last) -> LastCheck {
 pub async fn daily(spoke: Arc<Spoke>) {
     loop {
         tokio::select! {
+            biased;
             () = spoke.deep_check.until_due() => {}
             () = spoke.sync.differs() => {
                 spoke.deep_check.doubt();

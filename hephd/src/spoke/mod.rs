@@ -115,6 +115,7 @@ pub async fn run(config: LocalConfig, shutdown: Shutdown) -> anyhow::Result<()> 
     running.check_daily();
     let outcome = match announce(&ready) {
         Ok(()) => tokio::select! {
+            biased;
             () = http::serve(socket, running.routes(), CONNECTIONS_MAX, shutdown) => Ok(()),
             () = running.spoke.writer.ended() => anyhow::bail!("the daemon cannot write any more; its log says why"),
         },

@@ -12,7 +12,7 @@ use axum::Router;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -71,8 +71,9 @@ struct Inner {
     died: BTreeMap<Option<usize>, &'static str>,
     /// What is to go wrong when each spoke asks the hub certain things.
     aims: BTreeMap<usize, Vec<Aim>>,
-    /// Counts changes of links and of the hub.
-    changes: watch::Sender<u64>,
+    /// Tells of changes of links and of the hub, those first who have waited longest: a `watch` wakes in an order that no
+    /// seed decides.
+    changes: Arc<Notify>,
 }
 
 /// A hub that listens.
@@ -99,7 +100,7 @@ impl Network {
             local: BTreeMap::new(),
             died: BTreeMap::new(),
             aims: BTreeMap::new(),
-            changes: watch::channel(0).0,
+            changes: Arc::default(),
         };
         Self(Arc::new(Mutex::new(inner)), tally)
     }
@@ -114,14 +115,14 @@ impl Network {
         let mut inner = self.locked();
         if inner.links.insert(spoke, link).unwrap_or_default() != link {
             *inner.epochs.entry(spoke).or_default() += 1;
-            inner.changes.send_modify(|changes| *changes += 1);
+            inner.changes.notify_waiters();
         }
     }
 
     fn break_connections(&self, spoke: usize) {
         let mut inner = self.locked();
         *inner.epochs.entry(spoke).or_default() += 1;
-        inner.changes.send_modify(|changes| *changes += 1);
+        inner.changes.notify_waiters();
     }
 
     fn silent_for_a_while(&self, spoke: usize) {
@@ -144,7 +145,7 @@ impl Network {
     /// The hub is gone, with everything that it was doing.
     pub fn hub_gone(&self) {
         let hub = self.locked().hub.take();
-        self.locked().changes.send_modify(|changes| *changes += 1);
+        self.locked().changes.notify_waiters();
         if let Some(hub) = hub {
             hub.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         }

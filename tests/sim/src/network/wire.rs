@@ -267,12 +267,12 @@ impl Way {
             *left -= 1;
         }
         // What a hub sends may be long in coming; meanwhile the link may break.
-        let mut changes = network.locked().changes.subscribe();
+        let changes = network.locked().changes.clone();
         let part = loop {
             tokio::select! {
                 biased;
                 part = body.next() => break part,
-                _ = changes.changed() => {}
+                () = changes.notified() => {}
             }
             if let Some(error) = self.broken().await {
                 return Some(Err(error));
