@@ -180,6 +180,11 @@ impl Document {
         self.write(&diff::hunks(self.text(), new), client, max_bytes)
     }
 
+    /// As [`Document::edit`], but that lines come and go whole: no word of one stays in another.
+    pub fn edit_lines(&self, new: &str, client: ClientId, max_bytes: usize) -> Vec<Vec<u8>> {
+        self.write(&diff::hunks_of_lines(self.text(), new), client, max_bytes)
+    }
+
     /// Returns the updates that add `text` at the end, as [`Document::edit`] would.
     pub fn append(&self, text: &str, client: ClientId, max_bytes: usize) -> Vec<Vec<u8>> {
         let hunk = diff::Hunk { at: utf16_len(self.text()), deleted: 0, inserted: text };

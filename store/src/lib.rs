@@ -29,6 +29,7 @@ pub mod read;
 pub mod recur;
 pub mod replica;
 pub mod text;
+mod three_way;
 pub mod undo;
 pub mod vector;
 pub mod verify;

@@ -12,6 +12,7 @@ use crate::merge::{NodeState, Register};
 use crate::op::{Change, Touch};
 use crate::sqlite::derived::{self, Imported};
 use crate::sqlite::{log, state};
+use crate::three_way;
 use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -72,7 +73,7 @@ impl Draft<'_> {
         let (updates, merged) = match read {
             Some((generation, then)) if generation != shown => {
                 let base = self.document(node, generation, then)?;
-                let whole = three_way(base.text(), current.text(), text);
+                let whole = three_way::merge(base.text(), current.text(), text);
                 let client = self.client(node);
                 (current.edit(&whole, client, UPDATE_BYTES_MAX), whole != text)
             }
@@ -233,7 +234,7 @@ impl Draft<'_> {
             }
         };
         let current = self.document(node, shown, Moment::NOW)?;
-        let whole = three_way(&base, current.text(), text);
+        let whole = three_way::merge(&base, current.text(), text);
         let client = again(node, shown, current.text(), text);
         self.push_edits(node, shown, current.edit(&whole, client, UPDATE_BYTES_MAX));
         Ok((ImportedText::Changed, Vec::new(), true))
@@ -342,22 +343,6 @@ impl Draft<'_> {
         let edits = updates.get(&generation).into_iter().flat_map(|updates| updates.keys());
         edits.map(|(op, _)| self.position(op)).collect()
     }
-}
-
-/// Both changes of a text, made from the same one.
-fn three_way(base: &str, ours: &str, theirs: &str) -> String {
-    let client = ClientId::from_bits;
-    let mut document = Document::empty();
-    let begin = document.edit(base, client(1), usize::MAX);
-    begin.iter().for_each(|update| apply(&mut document, update));
-    let updates = [document.edit(ours, client(2), usize::MAX), document.edit(theirs, client(3), usize::MAX)].concat();
-    updates.iter().for_each(|update| apply(&mut document, update));
-    document.text().to_owned()
-}
-
-fn apply(document: &mut Document, update: &[u8]) {
-    let applied = document.apply(update);
-    debug_assert!(applied, "an edit of a document applies to it");
 }
 
 /// The generation of a first text that was imported: the same on every device that imports the same.

@@ -170,8 +170,8 @@ impl Draft<'_> {
             return Ok(Some("it is deleted".into()));
         }
         match change {
-            Change::Set { node, field, bases, .. } if field.as_str() == BODY && bases.is_empty() => {
-                self.undo_first_text(own, action, node, &field)
+            Change::Set { node, field, bases, seen, .. } if field.as_str() == BODY && bases.is_empty() => {
+                self.undo_first_text(own, action, node, &field, !seen.is_empty())
             }
             Change::Set { node, field, bases, .. } => self.undo_register(own, action, node, &field, &bases),
             Change::Delete { node, bases, .. } => self.undo_register(own, action, node, &Field::known(DELETED), &bases),
@@ -223,24 +223,27 @@ impl Draft<'_> {
         Ok(None)
     }
 
-    /// A first text that was shown over one that was here already: that one is shown again, and ours has been seen.
-    /// Where it stands alone, undoing its edits is enough.
+    /// A first text that was shown over one that was here already, or that settled the one which no write had ever chosen:
+    /// that one is shown again, and ours has been seen. Where it stands alone, undoing its edits is enough.
     fn undo_first_text(
         &mut self,
         own: ChangeRef,
         action: &BTreeSet<OpRef>,
         node: NodeId,
         field: &Field,
+        settled: bool,
     ) -> Result<Option<String>> {
         let state = self.state(node)?;
         let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
         let ours = heads.iter().find(|head| head.own.op == own.op);
         let other = heads.iter().find(|head| head.own.op != own.op);
-        let (Some(ours), Some(other)) = (ours, other) else { return Ok(None) };
-        let mut seen = other.seen.clone();
-        seen.extend(self.seen_away(node, &state, ours, other, action)?);
-        let (bases, value) = (vec![ours.own.op, other.own.op], Some(other.value.clone()));
-        let repeats = vec![ChangeRef { op: other.own.op, index: other.index }];
+        let Some(ours) = ours.filter(|_| settled || other.is_some()) else { return Ok(None) };
+        let value = other.map_or(Value::generation(Generation::EMPTY), |other| other.value.clone());
+        let mut seen = other.map(|other| other.seen.clone()).unwrap_or_default();
+        seen.extend(self.seen_away(node, &state, ours, &value, action)?);
+        let bases = std::iter::once(ours).chain(other).map(|head| head.own.op).collect();
+        let repeats = other.map(|other| ChangeRef { op: other.own.op, index: other.index }).into_iter().collect();
+        let value = Some(value);
         self.push(Change::Set { node, field: field.clone(), bases, seen, repeats, value });
         Ok(None)
     }
@@ -253,18 +256,18 @@ impl Draft<'_> {
         node: NodeId,
         state: &NodeState,
         ours: &Head,
-        other: &Head,
+        other: &Value,
         action: &BTreeSet<OpRef>,
     ) -> Result<Option<OpRef>> {
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(None) };
         let branches = self.writer.branches();
         let wanted = Touch { writes: false, edits: true };
         let (_, mut updates) = from_log(&branches, node, row.id, wanted, Moment::NOW)?;
-        let text = |head: &Head| head.value.as_generation();
-        let edits = text(ours).and_then(|generation| updates.remove(&generation)).unwrap_or_default();
+        let (ours, other) = (ours.value.as_generation(), other.as_generation());
+        let edits = ours.and_then(|generation| updates.remove(&generation)).unwrap_or_default();
         let newest = edits.into_keys().map(|(op, _)| op).filter(|op| action.contains(op)).max_by_key(|op| op.seq);
         let mut kept = state.copies(&branches);
-        kept.retain(|generation| ![text(ours), text(other)].contains(&Some(*generation)));
+        kept.retain(|generation| ![ours, other].contains(&Some(*generation)));
         let mut apart = kept.iter().filter_map(|generation| state.body(*generation)).flat_map(|body| &body.latest);
         let seen = newest.filter(|newest| !apart.any(|op| branches.reaches(newest, op)));
         branches.finish()?;

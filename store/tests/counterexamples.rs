@@ -500,6 +500,23 @@ fn after_a_fork_a_base_does_not_name_the_op_of_the_other_branch() {
 }
 
 #[test]
+fn undoing_a_settling_brings_back_the_text_that_was_shown_and_the_copy() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let secret = a.op(|draft| draft.save_body(NODE, "secret\n", None).map(drop));
+    meet(&mut a, &mut b, &mut hub);
+    b.write(|draft| draft.append_body(NODE, "typed\n"));
+    erase(&mut a, secret, 0);
+    meet(&mut a, &mut b, &mut hub);
+    a.write(|draft| draft.append_body(NODE, "later\n"));
+    assert_eq!((a.text(NODE), a.copies(NODE)), ("later\n".into(), vec!["typed\n".into()]));
+    let settling = a.op(|draft| draft.settle_body(NODE, "typed\n"));
+    assert_eq!((a.text(NODE), a.is_conflicted(NODE)), ("typed\n".into(), false));
+    a.undo(&settling);
+    meet(&mut a, &mut b, &mut hub);
+    assert_eq!((b.text(NODE), b.copies(NODE)), ("later\n".into(), vec!["typed\n".into()]));
+}
+
+#[test]
 fn what_supersedes_an_erased_set_supersedes_what_that_one_named() {
     let (_world, mut a, mut b, mut hub) = two_and_a_hub();
     a.set(NODE, "title", "A");

@@ -33,7 +33,16 @@ pub(super) struct Hunk<'a> {
 
 /// Returns what turns `old` into `new`, from left to right, none touching the next.
 pub(super) fn hunks<'a>(old: &str, new: &'a str) -> Vec<Hunk<'a>> {
-    let mut found = Found { old, new, units: 0, bytes: 0, hunks: Vec::new() };
+    compare(old, new, false)
+}
+
+/// As [`hunks`], but that lines come and go whole: no word of one stays in another.
+pub(super) fn hunks_of_lines<'a>(old: &str, new: &'a str) -> Vec<Hunk<'a>> {
+    compare(old, new, true)
+}
+
+fn compare<'a>(old: &str, new: &'a str, whole_lines: bool) -> Vec<Hunk<'a>> {
+    let mut found = Found { old, new, whole_lines, units: 0, bytes: 0, hunks: Vec::new() };
     found.compare(0..old.len(), 0..new.len(), Grain::Line);
     found.hunks
 }
@@ -47,6 +56,7 @@ enum Grain {
 struct Found<'o, 'n> {
     old: &'o str,
     new: &'n str,
+    whole_lines: bool,
     /// How many units the first `bytes` bytes of the old text have.
     units: usize,
     bytes: usize,
@@ -85,6 +95,9 @@ impl Found<'_, '_> {
     /// Else words that stand in every other line would be taken from one for another, and whoever edits those lines
     /// elsewhere would tear this one apart.
     fn compare_lines(&mut self, old: Range<usize>, new: Range<usize>) {
+        if self.whole_lines {
+            return self.replace(old, new);
+        }
         let (a, b) = (parts(&self.old[old.clone()], Grain::Line), parts(&self.new[new.clone()], Grain::Line));
         let (lines, work) = (a.len().max(b.len()), (old.len() + new.len()).saturating_mul(a.len().max(b.len())));
         if old.is_empty() || new.is_empty() || lines > ALIKE_MAX || work > ALIKE_WORK_MAX {

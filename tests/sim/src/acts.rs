@@ -329,20 +329,8 @@ async fn settle(desk: &mut Desk) -> Result<Done, ApiError> {
     let call = TakeConflict { id, field: contested.field.clone(), head: HeadChoice::Number(number) };
     let is_body = contested.field == "body";
     desk.attempted.text = is_body.then(|| (texts.join("\n"), after.clone()));
-    if let Some(shown) = texts.first().filter(|_| is_body) {
-        desk.attempted.torn = lines_of_another(shown, &after);
-    }
     let taken = desk.call(&call).await?;
     Ok(if is_body { rewritten(taken.op, texts.join("\n"), after) } else { written(taken.op) })
-}
-
-/// The lines that take the place of others, if another text is shown than was. Each may have been taken for one that is
-/// like it and goes; who saves an older reading that edits or takes away that one tears it. Of that no claim is made.
-fn lines_of_another(shown: &str, taken: &str) -> String {
-    if shown.lines().all(|line| taken.lines().any(|kept| kept == line)) {
-        return String::new();
-    }
-    taken.lines().filter(|line| shown.lines().all(|old| old != *line)).collect::<Vec<_>>().join("\n")
 }
 
 async fn erase(desk: &mut Desk) -> Result<Done, ApiError> {

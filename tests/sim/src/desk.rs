@@ -33,8 +33,6 @@ pub struct Attempted {
     pub undoes: bool,
     /// A text was saved from an old reading.
     pub old_reading: Option<NodeId>,
-    /// What of it an older reading that is saved later may tear, whether it was done or not.
-    pub torn: String,
 }
 
 /// What all desks of a system know of.

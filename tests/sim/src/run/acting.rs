@@ -101,7 +101,6 @@ impl Run {
     ) -> Result<(), Violation> {
         let name = name(Who::Spoke(spoke));
         let disk = self.spokes[spoke].storage.disk().clone();
-        self.oracle.rewrote(&[], &attempted.torn, "");
         match outcome {
             Some(Ok(done)) => {
                 self.tally.act(act.name(), "done");
