@@ -42,8 +42,8 @@ impl Turns {
         let place = self.bodies.try_take().ok_or_else(too_much)?;
         tokio::select! {
             biased;
-            whole = read_body_at(Some(&place), body, bytes_max) => Ok(whole?),
             () = place.lost() => Err(too_much()),
+            whole = read_body_at(Some(&place), body, bytes_max) => Ok(whole?),
         }
     }
 
