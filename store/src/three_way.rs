@@ -9,7 +9,8 @@ use std::borrow::Cow;
 
 /// What `ours` and `theirs` made of `base`, in one.
 pub(crate) fn merge(base: &str, ours: &str, theirs: &str) -> String {
-    if theirs == base {
+    // Above all, what both made of it alike stands there once.
+    if theirs == base || theirs == ours {
         return ours.to_owned();
     }
     let client = ClientId::from_bits;
@@ -45,6 +46,11 @@ mod tests {
             assert_eq!(merge(old, old, new), new, "{old:?}");
             assert_eq!(merge(old, new, old), new, "{old:?}");
         }
+    }
+
+    #[test]
+    fn what_both_made_of_it_alike_stands_there_once() {
+        assert_eq!(merge("a\n", "b\nc\n", "b\nc\n"), "b\nc\n");
     }
 
     #[test]

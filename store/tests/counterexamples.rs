@@ -1,4 +1,5 @@
-//! Histories that break a simpler rule, each by name: three acts with devices that meet, and one claim.
+//! Histories that break a simpler rule, each by name: three acts with devices that meet, and one claim. They stay in one
+//! file, in which whoever doubts a rule looks for its name.
 #![allow(clippy::unwrap_used)]
 
 #[path = "laws/world.rs"]

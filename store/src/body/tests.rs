@@ -1,3 +1,4 @@
+//! Documents against Yjs and `yrs`, and against themselves: one file, as all share the generated histories.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
