@@ -75,6 +75,18 @@ impl Oracle {
         self.promises.look_again(replica);
     }
 
+    /// Goes on reading a replica that has started anew from where it was left, if all that was read of it is still
+    /// there by its rolling hash; else begins. For long runs, which would read whole logs after each start.
+    pub fn resume(&mut self, replica: &str, reads: &Reads) -> Result<(), Violation> {
+        let observed = self.replicas.get(replica);
+        let is_as_left = observed.map(|observed| look(replica, reads, |view| observed.is_as_left(view)));
+        match is_as_left.transpose()? {
+            Some(true) => self.promises.look_again(replica),
+            Some(false) | None => self.begin(replica),
+        }
+        Ok(())
+    }
+
     /// Somebody was told that this replica holds these ops durably: a surface after a write, a spoke after a push.
     pub fn acknowledge(&mut self, replica: &str, ops: &[OpRef], at: u64) {
         self.promises.give(replica, ops, at);
@@ -82,6 +94,7 @@ impl Oracle {
 
     /// What this replica has promised so far it may have lost: its disk was put back or thrown away, or had lied.
     pub fn excuse(&mut self, replica: &str) {
+        self.replicas.remove(replica);
         self.promises.excuse(replica);
     }
 

@@ -105,18 +105,22 @@ pub struct Plan {
 const DAY_MS: i64 = 86_400_000;
 const YEAR_MS: i64 = 365 * DAY_MS;
 
+/// How many acts a person does in a row, at most.
+const SHORT_BURST: u32 = 14;
+const LONG_BURST: u32 = 400;
+
 impl Plan {
     /// The run of a seed.
     pub fn new(seed: u64, length: Length) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x706c_616e);
         let spokes = rng.usize(2..=6);
-        let (lossy, burst) = (rng.u8(0..3) > 0, 14);
+        let (lossy, burst) = (rng.u8(0..3) > 0, SHORT_BURST);
         let mut planner = Planner { rng, spokes, burst, lossy };
         let mut events = vec![Event::Weather(planner.weather())];
         match length {
             Length::Short => (0..planner.rng.usize(60..200)).for_each(|_| planner.next(&mut events)),
             Length::Ops(ops) => {
-                planner.burst = 400;
+                planner.burst = LONG_BURST;
                 let mut planned = 0;
                 while planned < ops {
                     planner.next(&mut events);
@@ -174,7 +178,10 @@ impl Planner {
             // These two are asked seldom.
             match aim.state {
                 "fork" if self.lossy => events.push(Event::Clone { from: self.spoke(), to: spoke }),
-                "digest" => events.push(Event::CheckDeeply { spoke }),
+                "digest" => {
+                    let check = self.deep_check(spoke);
+                    events.push(check);
+                }
                 _ => {}
             }
         }
@@ -215,9 +222,17 @@ impl Planner {
             94 if self.lossy => Event::Clone { from: spoke, to: self.spoke() },
             95 => Event::Member { spoke, has_hub: self.rng.u8(0..3) > 0 },
             96 => Event::Upgrade { who: self.who() },
-            97 => Event::CheckDeeply { spoke },
+            97 => self.deep_check(spoke),
             _ => Event::Ask { spoke },
         }
+    }
+
+    /// Derives a whole replica anew: in a long run, once where a short one does four times.
+    fn deep_check(&mut self, spoke: usize) -> Event {
+        if self.burst == LONG_BURST && self.rng.u8(0..4) > 0 {
+            return Event::Ask { spoke };
+        }
+        Event::CheckDeeply { spoke }
     }
 
     fn clock(&mut self) -> Event {

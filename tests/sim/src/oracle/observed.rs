@@ -14,6 +14,9 @@ use heph_store::vector::{Tip, Vector};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+/// More values than any run can lack.
+const MISSING_MAX: usize = 1_000_000;
+
 /// What was new in a replica's log.
 #[derive(Debug, Clone, Default)]
 pub struct Fresh {
@@ -100,6 +103,14 @@ impl Observed {
 
     fn broken(&self, code: Code, sentence: String) -> Violation {
         Violation::new(code, &self.name, sentence)
+    }
+
+    /// Whether the log still holds all that was read of it, and lacks the same values.
+    pub(super) fn is_as_left(&self, view: &View<'_>) -> Result<bool, Stop> {
+        let Some(log_id) = self.log_id else { return Ok(false) };
+        let here = Cursor { log_id, position: self.position, roll: self.roll };
+        let lacking: BTreeSet<OpRef> = self.missing.iter().map(|change| change.op).collect();
+        Ok(view.position_is(&here)? && view.missing(MISSING_MAX)?.into_iter().collect::<BTreeSet<_>>() == lacking)
     }
 
     /// The log is append-only: what was read once is there for ever.
@@ -261,7 +272,7 @@ impl Observed {
             }
         }
         self.missing = self.emptied.iter().filter(|change| !erased.contains(change)).copied().collect();
-        let said: BTreeSet<OpRef> = view.missing(1_000_000)?.into_iter().collect();
+        let said: BTreeSet<OpRef> = view.missing(MISSING_MAX)?.into_iter().collect();
         let lacking: BTreeSet<OpRef> = self.missing.iter().map(|change| change.op).collect();
         if said != lacking {
             let sentence = format!("values are missing from the ops {lacking:?}, and it asks for {said:?}");

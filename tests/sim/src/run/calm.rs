@@ -49,6 +49,8 @@ impl Run {
             reads.push((name(*who), self.reads(*who)?));
         }
         for ((replica, reads), who) in reads.iter().zip(&everybody) {
+            // From the first op on, whatever was checked of it before.
+            self.oracle.begin(replica);
             self.oracle.check_all(replica, reads)?;
             self.oracle.check_file(replica, &self.storage(*who).db(), self.env_of(*who))?;
         }
