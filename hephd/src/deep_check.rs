@@ -4,12 +4,13 @@
 
 use crate::work::{Unfinished, off_the_loop};
 use crate::writer::{ReadError, Readers, WriteError, Writer};
+use heph_api::causes::with_causes;
 use heph_store::env::{Env, random};
 use heph_store::error::{Error as StoreError, Result as StoreResult};
 use heph_store::read::View;
 use heph_store::verify::{Check, Depth, Found, Progress};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -93,6 +94,16 @@ pub enum CheckError {
     /// The daemon is stopping.
     #[error(transparent)]
     Unfinished(#[from] Unfinished),
+    /// Nobody asked for it, and the scratch file could take the room that writes need.
+    #[error(
+        "{} MiB are free beside the database, and deriving everything anew in a scratch file may take {} MiB", free >> 20, size >> 20
+    )]
+    NoRoom {
+        /// How many bytes are free.
+        free: u64,
+        /// How many the replica takes.
+        size: u64,
+    },
 }
 
 /// In whose time it is done.
@@ -112,6 +123,12 @@ impl DeepCheck {
         Self { db, writer, readers, env, turn, progress, in_doubt, doubted }
     }
 
+    /// The files that the replica is made of, for a sentence.
+    pub fn files(&self) -> String {
+        let name = self.db.file_name().unwrap_or_default().display();
+        format!("{} ({name}, {name}-wal and {name}-shm)", self.db.display())
+    }
+
     /// How far the one under way is.
     pub fn progress(&self) -> Option<Progress> {
         *self.progress.borrow()
@@ -121,6 +138,10 @@ impl DeepCheck {
     /// log says, and checked again.
     pub async fn run(&self, pace: Pace, repair: bool) -> Result<Checked, CheckError> {
         let _turn = self.turn.lock().await;
+        if pace == Pace::Background {
+            let db = self.db.clone();
+            off_the_loop(move || there_is_room(&db)).await??;
+        }
         let begun = Instant::now();
         let mut found = self.look(pace).await?;
         let mut repaired = Vec::new();
@@ -129,6 +150,8 @@ impl DeepCheck {
             tracing::warn!(problems = ?repaired, "what follows from the log is not what it says, and is made anew");
             self.writer.run(|group| group.rebuild()).await??;
             found = self.look(pace).await?;
+            // What is still wrong was not mended by that.
+            repaired.retain(|words| !found.problems.iter().any(|problem| problem.words == *words));
         }
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Checked { found, repaired, at_ms: self.env.now().get(), took_ms })
@@ -162,7 +185,7 @@ impl DeepCheck {
     pub async fn keep(&self, outcome: &Result<Checked, CheckError>, hub: Option<String>) {
         let last = match outcome {
             Ok(checked) => Last::of(checked, hub),
-            Err(error) => Last { at_ms: self.env.now().get(), failed: Some(error.to_string()), ..Last::default() },
+            Err(error) => Last { at_ms: self.env.now().get(), failed: Some(with_causes(error)), ..Last::default() },
         };
         self.in_doubt.store(false, Ordering::Relaxed);
         let json = serde_json::to_string(&last).expect("numbers and text can be written as JSON");
@@ -240,6 +263,14 @@ impl Last {
 /// If the database fails.
 pub fn last(view: &View<'_>) -> StoreResult<Option<Last>> {
     Ok(view.fact(FACT)?.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// Refuses where the scratch file, which gets about as large as the replica, would leave less than that again. What
+/// cannot be asked for is no reason.
+fn there_is_room(db: &Path) -> Result<(), CheckError> {
+    let (Ok(file), Ok(disk)) = (std::fs::metadata(db), rustix::fs::statvfs(db)) else { return Ok(()) };
+    let (size, free) = (file.len(), disk.f_bavail.saturating_mul(disk.f_frsize));
+    if free / 2 < size { Err(CheckError::NoRoom { free, size }) } else { Ok(()) }
 }
 
 /// Says that none is under way when it is dropped.

@@ -4,7 +4,7 @@
 use crate::{
     limits::{
         BODY_BYTES_PER_S_MIN, BODY_GRACE, BODY_STALL_TIMEOUT, BODY_TIMEOUT, DRAIN_BYTES_MAX, DRAIN_TIMEOUT,
-        HEADER_BYTES_MAX, HEADER_READ_TIMEOUT, HEADERS_MAX, STALL_TIMEOUT, STOP_TIMEOUT,
+        FIRST_REQUEST_GRACE, HEADER_BYTES_MAX, HEADER_READ_TIMEOUT, HEADERS_MAX, STALL_TIMEOUT, STOP_TIMEOUT,
     },
     places::{Place, Places},
     run::Shutdown,
@@ -25,7 +25,7 @@ use hyper_util::{
 };
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, pending},
     io,
     pin::Pin,
     sync::Arc,
@@ -93,7 +93,7 @@ pub async fn serve(listener: impl Accept, routes: Router, connections_max: usize
 async fn next<L: Accept>(listener: &L, places: &Places) -> io::Result<(L::Io, Arc<Place>)> {
     let io = listener.accept().await?;
     let place = places.take().await;
-    place.due(Some(Instant::now()));
+    place.due(Some(Instant::now() + FIRST_REQUEST_GRACE));
     Ok((io, Arc::new(place)))
 }
 
@@ -115,9 +115,12 @@ where
 {
     let routes = TowerToHyperService::new(routes);
     let answer = service_fn(move |request: Request<Incoming>| {
-        let in_hand = InHand::begin(place.clone());
-        let answered = routes.call(request.map(Drained::new));
-        async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer { body, _in_hand: in_hand })) }
+        let begun = InHand::begin(place.clone()).map(|in_hand| (in_hand, routes.call(request.map(Drained::new))));
+        async move {
+            // Nothing is begun for a connection that is about to be closed: its client would not hear what came of it.
+            let Some((in_hand, answered)) = begun else { return pending().await };
+            Ok::<_, Infallible>(answered.await?.map(|body| Answer { body, _in_hand: in_hand }))
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -131,9 +134,9 @@ where
 struct InHand(Arc<Place>);
 
 impl InHand {
-    fn begin(place: Arc<Place>) -> Self {
-        place.due(None);
-        Self(place)
+    /// `None` if the place is lost already.
+    fn begin(place: Arc<Place>) -> Option<Self> {
+        place.due(None).then(|| Self(place))
     }
 }
 
@@ -212,7 +215,9 @@ pub async fn read_body_at(place: Option<&Place>, body: Body, bytes_max: usize) -
 async fn collect(place: Option<&Place>, mut body: Limited<Body>, bytes_max: usize) -> Result<Bytes, BodyError> {
     let (mut whole, begun) = (BytesMut::new(), Instant::now());
     loop {
-        place.inspect(|place| place.due(Some(begun + at_least_rate(whole.len()))));
+        if let Some(place) = place {
+            place.due(Some(begun + at_least_rate(whole.len())));
+        }
         let due = begun + at_least_rate(whole.len()).max(BODY_GRACE);
         let frame =
             timeout_at(due, timeout(BODY_STALL_TIMEOUT, body.frame())).await.map_err(|_| BodyError::BelowRate)?;

@@ -4,7 +4,7 @@
 use heph_store::page;
 use std::time::Duration;
 
-/// Connections to a hub at once; further ones wait to be accepted.
+/// Connections to a hub at once; the next one waits until one ends, or takes the place of one without a request.
 pub const CONNECTIONS_MAX: usize = 512;
 /// Bodies that a hub is being sent at once; further ones get 503.
 pub const BODIES_MAX: usize = 128;
@@ -18,6 +18,9 @@ pub const LISTENERS_MAX: usize = 192;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Header lines of a request.
 pub const HEADERS_MAX: usize = 64;
+/// How long a connection that has just come has for its first request before it may have to make room for another. In
+/// that time a request is on its way, also from far away; without it, those of a crowd would be turned away unread.
+pub const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(250);
 /// How long the head of a request may take to arrive; also how long an idle connection is kept.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the body of a request may take to arrive: the largest page at 64 kbit/s.

@@ -4,11 +4,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    future::pending,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 /// The places of one kind. Clones share them.
@@ -29,6 +33,8 @@ struct Late {
 struct Held {
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     away: Notify,
+    /// It was told to leave. Set while the list of those who are late is locked.
+    lost: AtomicBool,
 }
 
 /// A place, until it is dropped or lost.
@@ -64,17 +70,19 @@ impl Places {
                 break permit;
             }
             let is_leaving = self.late.lose().is_some();
+            let due = self.late.first_due().filter(|_| !is_leaving);
             tokio::select! {
                 biased;
                 permit = self.free.clone().acquire_owned() => break permit.expect("the places are never closed"),
                 () = more, if !is_leaving => {}
+                () = async { if let Some(due) = due { sleep_until(due).await } else { pending().await } } => {}
             }
         };
         self.place(permit)
     }
 
     fn place(&self, permit: OwnedSemaphorePermit) -> Place {
-        let held = Arc::new(Held { permit: Mutex::new(Some(permit)), away: Notify::new() });
+        let held = Arc::new(Held { permit: Mutex::new(Some(permit)), ..Held::default() });
         Place { late: self.late.clone(), held, key: Mutex::default() }
     }
 }
@@ -84,25 +92,35 @@ impl Late {
     fn lose(&self) -> Option<Arc<Held>> {
         let mut by_due = lock(&self.by_due);
         let held = by_due.first_entry().filter(|entry| entry.key().0 <= Instant::now())?.remove();
+        held.lost.store(true, Ordering::Relaxed);
         held.away.notify_one();
         Some(held)
+    }
+
+    /// From when on the first of those who are not late yet is.
+    fn first_due(&self) -> Option<Instant> {
+        lock(&self.by_due).first_key_value().map(|((due, _), _)| *due)
     }
 }
 
 impl Place {
-    /// From `due` on, whoever has this place is behind; or is in time as long as it takes.
-    pub fn due(&self, due: Option<Instant>) {
+    /// From `due` on, whoever has this place is behind; or is in time as long as it takes. Returns whether the place is
+    /// still theirs: what was lost stays lost.
+    pub fn due(&self, due: Option<Instant>) -> bool {
         let mut by_due = lock(&self.late.by_due);
         let mut key = lock(&self.key);
-        let was_listed = key.take().map(|key| by_due.remove(&key).is_some());
-        // What was lost stays lost.
-        if let Some(due) = due.filter(|_| was_listed != Some(false)) {
+        if let Some(key) = key.take() {
+            by_due.remove(&key);
+        }
+        let is_theirs = !self.held.lost.load(Ordering::Relaxed);
+        if let Some(due) = due.filter(|_| is_theirs) {
             let number = Arc::as_ptr(&self.held) as usize as u64;
             by_due.insert((due, number), self.held.clone());
             *key = Some((due, number));
             drop((key, by_due));
             self.late.more.notify_waiters();
         }
+        is_theirs
     }
 
     /// Returns when the place is lost.
@@ -113,7 +131,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.due(None);
+        let _ = self.due(None);
     }
 }
 
@@ -135,13 +153,28 @@ mod tests {
         let fourth = places.try_take().unwrap();
         assert!(second.lost().now_or_never().is_some());
         first.due(None);
-        second.due(Some(now));
+        assert!(!second.due(None) && !second.due(Some(now)));
         assert!(places.try_take().is_none(), "what was lost stays lost");
         drop(second);
         assert!(places.try_take().is_none(), "and is not given back twice");
         assert!(first.lost().now_or_never().is_none() && third.lost().now_or_never().is_none());
         drop(fourth);
         assert!(places.try_take().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_waits_until_somebody_is_late() {
+        let places = Places::new(1);
+        let place = places.take().await;
+        let begun = Instant::now();
+        place.due(Some(begun + Duration::from_secs(1)));
+        let mut next = Box::pin(places.take());
+        assert!((&mut next).now_or_never().is_none() && place.lost().now_or_never().is_none());
+        tokio::join!(next, async {
+            place.lost().await;
+            assert_eq!(begun.elapsed(), Duration::from_secs(1));
+            drop(place);
+        });
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,10 +7,22 @@ thread_local! {
     static INLINE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The runtime is about to end, or the work panicked: it has no result.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the work was not finished: the daemon is stopping")]
-pub struct Unfinished;
+/// Why work has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfinished {
+    /// The runtime is about to end.
+    #[error("the work was not finished: the daemon is stopping")]
+    Stopping,
+    /// It met a defect.
+    #[error("the work was not finished: heph has a defect, of which the daemon's log says more")]
+    Panicked,
+}
+
+impl From<tokio::task::JoinError> for Unfinished {
+    fn from(error: tokio::task::JoinError) -> Self {
+        if error.is_panic() { Self::Panicked } else { Self::Stopping }
+    }
+}
 
 /// From now on, what is begun on this thread is also done on it. For simulations, with a runtime of one thread.
 pub fn inline_on_this_thread() {
@@ -25,7 +37,7 @@ pub async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
     if INLINE.get() {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| Unfinished)
+    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
 /// Drives `task`, which may block, to its end on a thread of its own called `name`.

@@ -159,6 +159,13 @@ impl WriterThread {
                 return;
             }
         }
+        // Whoever copies or moves the file while nobody has it open takes all that is in it.
+        if let Err(error) = self.replica.tidy() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the write-ahead log was left beside the database"
+            );
+        }
     }
 
     /// Waits for work, then takes what else waits. `None` once the queue is closed and empty.
@@ -358,6 +365,20 @@ mod tests {
         assert!(matches!(writer.run(|group| add(group, "late")).await, Err(WriteError::Stopped)));
         readers.close();
         assert!(matches!(readers.read(|_| ()).await, Err(ReadError::Stopped)));
+    }
+
+    #[tokio::test]
+    async fn a_stop_leaves_a_file_that_is_whole_by_itself_whoever_still_has_it_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, readers) = start(dir.path());
+        writer.run(|group| add(group, "milk")).await.unwrap().unwrap();
+        readers.read(|view| view.end()).await.unwrap().unwrap();
+        let idle = readers.open().unwrap();
+        idle.read(|view| view.end()).unwrap();
+        writer.stop().await;
+        let alone = dir.path().join("alone.db");
+        std::fs::copy(dir.path().join("heph.db"), &alone).unwrap();
+        assert_eq!(Reads::open(&alone).unwrap().read(|view| view.end()).unwrap().0, 1);
     }
 
     #[tokio::test]

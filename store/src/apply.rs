@@ -179,6 +179,7 @@ impl Writer {
             return Ok(());
         }
         let stored = state::document(&self.db, row, generation)?;
+        self.opened_bytes += stored.as_ref().map_or(0, Vec::len);
         let (document, rebuild) = match stored.map(|bytes| Document::load(&bytes)) {
             None => (Document::empty(), false),
             Some(Ok(document)) => (document, false),

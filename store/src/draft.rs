@@ -84,6 +84,22 @@ impl<'a> Draft<'a> {
         self.ops.iter().flatten().any(edit)
     }
 
+    /// Whether this action sets a register to this value.
+    pub(crate) fn sets(&self, on: NodeId, to: &Field, wanted: &Value) -> bool {
+        let is_it = |change: &Change| {
+            matches!(change, Change::Set { node, field, value, .. }
+                if *node == on && field == to && value.as_ref() == Some(wanted))
+        };
+        self.ops.iter().flatten().any(is_it)
+    }
+
+    /// What this action sets a register to, it does not after all.
+    pub(crate) fn withdraw(&mut self, node: NodeId, field: &Field) {
+        let register = (node, field.clone());
+        self.ops.iter_mut().for_each(|op| op.retain(|change| change.register().as_ref() != Some(&register)));
+        self.registers.remove(&register);
+    }
+
     pub(crate) fn push(&mut self, change: Change) {
         if let Some(op) = self.ops.last_mut() {
             let register = change.register();

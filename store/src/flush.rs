@@ -1,5 +1,5 @@
 //! How changed nodes reach their rows: what is hidden and what is in conflict, the columns of lists, tags, links and
-//! the search index, and the digest. Once per action or page, not once per op.
+//! the search index, and the digest. Once per action or page, not once per op; sooner where a page opens many large texts.
 
 use crate::columns::{columns, names};
 use crate::digest;
@@ -14,6 +14,10 @@ use crate::writer::{OpenNode, Writer};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// How many bytes of documents, as they are stored, may be open before they are written; in memory they take some times
+/// as much.
+const OPENED_BYTES_MAX: usize = 32 << 20;
+
 /// What was found out while the nodes of one flush are judged. It holds for all of it: judging changes nothing of what
 /// it asks about.
 #[derive(Default)]
@@ -24,6 +28,11 @@ struct Judged {
 }
 
 impl Writer {
+    /// Does so if the texts that are open take much memory: each of many small edits may open a large one.
+    pub fn flush_if_large(&mut self) -> Result<()> {
+        if self.opened_bytes > OPENED_BYTES_MAX { self.flush() } else { Ok(()) }
+    }
+
     /// Writes every changed node to its rows.
     pub fn flush(&mut self) -> Result<()> {
         self.settle_nodes()?;
@@ -38,6 +47,7 @@ impl Writer {
             state::put_bucket(&self.db, bucket, &sum)?;
         }
         self.known.ops.clear();
+        self.opened_bytes = 0;
         Ok(())
     }
 

@@ -190,6 +190,13 @@ pub struct Body {
     pub leftover: Option<[u8; 32]>,
 }
 
+impl Body {
+    /// Whether there is nothing to read in it.
+    pub fn is_blank(&self) -> bool {
+        self.text.is_none() && self.leftover.is_none()
+    }
+}
+
 /// The merged state of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeState {

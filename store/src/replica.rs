@@ -84,6 +84,15 @@ impl Replica {
         self.writer.log_id
     }
 
+    /// Writes into the file itself what still stands in its write-ahead log, and empties that, so that the file is whole
+    /// without it. What is durable already stays so if this fails.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or somebody reads from the write-ahead log for too long.
+    pub fn tidy(&self) -> Result<()> {
+        sqlite::checkpoint(&self.writer.db)
+    }
+
     /// Opens a connection that only reads.
     pub fn reads(&self) -> Result<Reads> {
         Reads::open(&self.path)
@@ -104,10 +113,12 @@ impl Replica {
     pub fn group<R>(&mut self, run: impl FnOnce(&mut Group<'_>) -> R) -> Result<R> {
         self.writer.freshen()?;
         self.writer.db.execute_batch("BEGIN IMMEDIATE")?;
-        let answer = run(&mut Group { writer: &mut self.writer });
+        let mut group = Group { writer: &mut self.writer, lost: None };
+        let answer = run(&mut group);
+        let lost = group.lost;
         let commit = |writer: &mut Writer| {
             if writer.db.is_autocommit() {
-                return Err(Error::GroupLost);
+                return Err(lost.unwrap_or(Error::GroupLost));
             }
             writer.freshen()?;
             writer.close_stretch()?;
@@ -139,6 +150,8 @@ impl Replica {
 /// Steps that share one commit.
 pub struct Group<'a> {
     writer: &'a mut Writer,
+    /// Why SQLite took all of it back, if it did.
+    lost: Option<Error>,
 }
 
 impl Group<'_> {
@@ -147,18 +160,21 @@ impl Group<'_> {
         &mut self,
         action: impl FnOnce(&mut Draft<'_>) -> Result<T, E>,
     ) -> Result<Written<T>, E> {
-        self.step(|writer| {
+        let mut lost = None;
+        let written = self.step(|writer| {
             let mut draft = Draft::new(writer);
             let answer = action(&mut draft)?;
-            let ops = draft.finish()?;
-            writer.flush()?;
+            let ended = draft.finish().and_then(|ops| writer.flush().map(|()| ops));
+            let ops = ended.map_err(|error| took_back(writer, error, &mut lost))?;
             Ok(Written { answer, ops, position: writer.head.unsigned_abs() })
-        })
+        });
+        self.lost = self.lost.take().or(lost);
+        written
     }
 
     /// Takes in a page: all or nothing, and nothing twice. The cursor is stored with it.
     pub fn ingest(&mut self, stretches: &[Stretch], cursor: Option<&Cursor>) -> Result<Ingested> {
-        self.step(|writer| {
+        let taken = self.step(|writer| {
             let mut report = Ingested::default();
             writer.close_stretch()?;
             writer.hidden_by_merge = 0;
@@ -175,7 +191,8 @@ impl Group<'_> {
             }
             (report.head, report.nodes_hidden) = (writer.head.unsigned_abs(), writer.hidden_by_merge);
             Ok(report)
-        })
+        });
+        taken.map_err(|error| took_back(self.writer, error, &mut self.lost))
     }
 
     /// Remembers or forgets a fact of the daemon's, such as which hub it knows.
@@ -205,14 +222,12 @@ impl Group<'_> {
     pub fn rebuild(&mut self) -> Result<()> {
         self.in_transaction()?;
         self.writer.freshen()?;
-        let rebuilt = crate::verify::rebuild(self.writer);
-        if rebuilt.is_err() {
-            self.writer.outdate();
-            if !self.writer.db.is_autocommit() {
-                self.writer.db.execute_batch("ROLLBACK")?;
-            }
+        let Err(error) = crate::verify::rebuild(self.writer) else { return Ok(()) };
+        self.writer.outdate();
+        if !self.writer.db.is_autocommit() {
+            self.writer.db.execute_batch("ROLLBACK")?;
         }
-        rebuilt
+        Err(took_back(self.writer, error, &mut self.lost))
     }
 
     /// Refuses to go on once SQLite has taken the group back, since every statement would be a commit of its own.
@@ -236,6 +251,15 @@ impl Group<'_> {
         }
         answer
     }
+}
+
+/// Keeps why a step failed if SQLite took the whole group back with it: that is why nobody's step happened.
+fn took_back(writer: &Writer, error: Error, lost: &mut Option<Error>) -> Error {
+    if !writer.db.is_autocommit() || lost.is_some() {
+        return error;
+    }
+    *lost = Some(error);
+    Error::GroupLost
 }
 
 fn put_cursor(writer: &Writer, cursor: &Cursor) -> Result<()> {
@@ -290,6 +314,7 @@ fn take_entry(writer: &mut Writer, entry: &Entry, report: &mut Ingested) -> Resu
         report.new_origin = Some(writer.draw_origin()?);
     }
     writer.append(op.clone(), *id)?;
+    writer.flush_if_large()?;
     Ok(true)
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// What `ours` and `theirs` made of `base`, in one.
 pub(crate) fn merge(base: &str, ours: &str, theirs: &str) -> String {
-    // Above all, what both made of it alike stands there once.
+    // A text that both made of it stands there once; lines that both put into different ones may stand there twice.
     if theirs == base || theirs == ours {
         return ours.to_owned();
     }

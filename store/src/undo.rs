@@ -2,21 +2,19 @@
 //! says what it left alone. Undoing twice, here or elsewhere, is undoing once.
 
 mod made;
+mod text;
 
-use crate::body::{ClientId, Document, Undoing};
-use crate::derive::{Moment, from_log};
 use crate::draft::Draft;
 use crate::error::Result;
 use crate::field::{BODY, DELETED, Field, KIND, UNDONE, Value};
-use crate::id::{Generation, NodeId, OpId, OpRef};
-use crate::merge::{Chains, Head, NodeState, Rank, Register};
+use crate::id::{NodeId, OpId, OpRef};
+use crate::merge::{Rank, Register};
 use crate::natural;
-use crate::op::{Change, ChangeRef, Op, Touch};
-use crate::sqlite::state;
-use crate::text::{UPDATE_BYTES_MAX, derived_client};
+use crate::op::{Change, ChangeRef, Op};
 use crate::undone::UNDO_KIND;
 use made::{Made, created};
 use std::collections::BTreeSet;
+use text::UndoneEdit;
 
 /// What happened to one change of the undone action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +41,6 @@ pub struct Undone {
 const CHANGED_SINCE: &str = "it was changed since";
 /// How many ops are undone by one op.
 const OPS_PER_UNDO: usize = 64;
-/// How many edits the text of one edit may repeat: their names and an update fit into one op.
-const SOURCES_MAX: usize = 1_000;
 
 impl Draft<'_> {
     /// Undoes the action that `op` belongs to.
@@ -65,9 +61,15 @@ impl Draft<'_> {
             self.split_at(number);
             self.undo_creation(*node, *newest, &mut report)?;
         }
-        for (number, (reference, id, op)) in ops.iter().rev().enumerate() {
+        // Which text is shown is decided first: then it is known which edits bring it back.
+        let mut edits = Vec::new();
+        for (number, (reference, _, op)) in ops.iter().rev().enumerate() {
             self.split_at(number);
-            self.undo_op(*reference, op, &action, &created, &mut report)?;
+            edits.extend(self.undo_op(*reference, op, &action, &created, &mut report)?);
+        }
+        self.undo_edits(edits, &mut report)?;
+        for (number, (reference, id, _)) in ops.iter().rev().enumerate() {
+            self.split_at(number);
             self.mark_undone(id)?;
             report.ops.push(*reference);
         }
@@ -122,6 +124,7 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Undoes what an op wrote, but for its edits, which it returns.
     fn undo_op(
         &mut self,
         own: OpRef,
@@ -129,12 +132,13 @@ impl Draft<'_> {
         action: &BTreeSet<OpRef>,
         created: &Made,
         report: &mut Undone,
-    ) -> Result<()> {
+    ) -> Result<Vec<UndoneEdit>> {
+        let mut edits = Vec::new();
         let changes = match op.read() {
             Ok(changes) => changes,
             Err(why) => {
                 report.items.push(UndoneItem { node: None, what: own.to_string(), kept: Some(why.to_string()) });
-                return Ok(());
+                return Ok(edits);
             }
         };
         for (index, change) in (0u32..).zip(changes) {
@@ -146,10 +150,15 @@ impl Draft<'_> {
                 self.unmark(node)?;
                 continue;
             }
-            let kept = self.undo_change(ChangeRef { op: own, index }, action, change)?;
+            let own = ChangeRef { op: own, index };
+            if let Change::Edit { node, generation, .. } = change {
+                edits.push(UndoneEdit { own, node, generation });
+                continue;
+            }
+            let kept = self.undo_change(own, action, change)?;
             report.items.push(UndoneItem { node, what, kept });
         }
-        Ok(())
+        Ok(edits)
     }
 
     fn is_mark(&self, node: NodeId) -> bool {
@@ -161,7 +170,7 @@ impl Draft<'_> {
         node.map_or(Ok(()), |node| self.set(node, &Field::known(UNDONE), Value::Null))
     }
 
-    /// Undoes one change, or says why not.
+    /// Undoes one change that is no edit, or says why not.
     fn undo_change(&mut self, own: ChangeRef, action: &BTreeSet<OpRef>, change: Change) -> Result<Option<String>> {
         if let Some(node) = change.node()
             && self.state(node)?.hidden
@@ -175,8 +184,7 @@ impl Draft<'_> {
             }
             Change::Set { node, field, bases, .. } => self.undo_register(own, action, node, &field, &bases),
             Change::Delete { node, bases, .. } => self.undo_register(own, action, node, &Field::known(DELETED), &bases),
-            Change::Edit { node, generation, .. } => self.undo_edit(own, node, generation),
-            Change::Erase { .. } => Ok(Some("what was erased is gone".into())),
+            Change::Edit { .. } | Change::Erase { .. } => Ok(Some("what was erased is gone".into())),
         }
     }
 
@@ -223,57 +231,6 @@ impl Draft<'_> {
         Ok(None)
     }
 
-    /// A first text that was shown over one that was here already, or that settled the one which no write had ever chosen:
-    /// that one is shown again, and ours has been seen. Where it stands alone, undoing its edits is enough.
-    fn undo_first_text(
-        &mut self,
-        own: ChangeRef,
-        action: &BTreeSet<OpRef>,
-        node: NodeId,
-        field: &Field,
-        settled: bool,
-    ) -> Result<Option<String>> {
-        let state = self.state(node)?;
-        let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
-        let ours = heads.iter().find(|head| head.own.op == own.op);
-        let other = heads.iter().find(|head| head.own.op != own.op);
-        let Some(ours) = ours.filter(|_| settled || other.is_some()) else { return Ok(None) };
-        let value = other.map_or(Value::generation(Generation::EMPTY), |other| other.value.clone());
-        let mut seen = other.map(|other| other.seen.clone()).unwrap_or_default();
-        seen.extend(self.seen_away(node, &state, ours, &value, action)?);
-        let bases = std::iter::once(ours).chain(other).map(|head| head.own.op).collect();
-        let repeats = other.map(|other| ChangeRef { op: other.own.op, index: other.index }).into_iter().collect();
-        let value = Some(value);
-        self.push(Change::Set { node, field: field.clone(), bases, seen, repeats, value });
-        Ok(None)
-    }
-
-    /// The edit up to which the text of `ours` has been seen by who undoes it: the action's own newest one. What was
-    /// typed there since stays beside the text of `other`. So does all of it, as far as undoing its edits leaves any,
-    /// if a third text is kept that stands before that edit on its chain: who has seen an edit has seen all before it.
-    fn seen_away(
-        &self,
-        node: NodeId,
-        state: &NodeState,
-        ours: &Head,
-        other: &Value,
-        action: &BTreeSet<OpRef>,
-    ) -> Result<Option<OpRef>> {
-        let Some(row) = state::node(&self.writer.db, node)? else { return Ok(None) };
-        let branches = self.writer.branches();
-        let wanted = Touch { writes: false, edits: true };
-        let (_, mut updates) = from_log(&branches, node, row.id, wanted, Moment::NOW)?;
-        let (ours, other) = (ours.value.as_generation(), other.as_generation());
-        let edits = ours.and_then(|generation| updates.remove(&generation)).unwrap_or_default();
-        let newest = edits.into_keys().map(|(op, _)| op).filter(|op| action.contains(op)).max_by_key(|op| op.seq);
-        let mut kept = state.copies(&branches);
-        kept.retain(|generation| ![ours, other].contains(&Some(*generation)));
-        let mut apart = kept.iter().filter_map(|generation| state.body(*generation)).flat_map(|body| &body.latest);
-        let seen = newest.filter(|newest| !apart.any(|op| branches.reaches(newest, op)));
-        branches.finish()?;
-        Ok(seen)
-    }
-
     /// What these ops wrote to a register, as far as it is readable and not erased.
     fn writes_of(&self, node: NodeId, field: &Field, ops: &[OpRef]) -> Result<Vec<Written>> {
         let view = self.view();
@@ -306,45 +263,11 @@ impl Draft<'_> {
         Ok(largest)
     }
 
-    fn undo_edit(&mut self, own: ChangeRef, node: NodeId, generation: Generation) -> Result<Option<String>> {
-        let state = self.state(node)?;
-        if state.generation() != generation {
-            return Ok(Some("the text was replaced since".into()));
-        }
-        let Some(row) = state::node(&self.writer.db, node)? else { return Ok(Some(CHANGED_SINCE.into())) };
-        let wanted = Touch { writes: false, edits: true };
-        let (_, mut updates) = from_log(&self.writer.branches(), node, row.id, wanted, Moment::NOW)?;
-        let updates = updates.remove(&generation).unwrap_or_default();
-        let ordered: Vec<&[u8]> = updates.values().map(Vec::as_slice).collect();
-        let clients: Vec<_> = updates.keys().map(|(op, index)| undo_client(node, op, *index)).collect();
-        let Some(at) = updates.keys().position(|key| *key == (own.op, own.index)) else {
-            return Ok(Some("its text was erased".into()));
-        };
-        let undoing = Document::undo(&ordered, &clients, at, UPDATE_BYTES_MAX, SOURCES_MAX);
-        if undoing.is_empty() {
-            return Ok(Some(CHANGED_SINCE.into()));
-        }
-        let keys: Vec<_> = updates.keys().collect();
-        for Undoing { update, repeats } in undoing {
-            let sources = repeats.into_iter().filter_map(|number| keys.get(number));
-            let repeats = sources.map(|(op, index)| ChangeRef { op: *op, index: *index }).collect();
-            self.push(Change::Edit { node, generation, repeats, update: Some(update) });
-        }
-        Ok(None)
-    }
-
     fn mark_undone(&mut self, id: &OpId) -> Result<()> {
         let mark = NodeId::from_uuid(natural::undo_mark(id.as_bytes()));
         self.set(mark, &Field::known(KIND), Value::text(UNDO_KIND))?;
         self.set(mark, &Field::known(UNDONE), Value::Bool(true))
     }
-}
-
-/// The Yjs client with which anyone undoes one change of one op, so that two who do it do it once.
-fn undo_client(node: NodeId, op: &OpRef, index: u32) -> ClientId {
-    let (seq, index) = (op.seq.get().to_be_bytes(), index.to_be_bytes());
-    let undone = [op.origin.as_bytes().as_slice(), &seq, &op.prefix, &index].concat();
-    derived_client(node, &[b"undo", &undone], "")
 }
 
 /// A past write of a register, with what decided whether it was shown.

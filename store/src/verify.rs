@@ -158,13 +158,20 @@ impl Check {
             Stage::File => {
                 check_file(db, *depth, found)?;
                 let begun = Replay::begin(db, scratch);
-                Ok(Next::or_end(found.tolerate(Part::Log, "the log", begun)?.map(Stage::Log)))
+                let begun = found.tolerate(Part::Log, "the log", begun)?;
+                if begun.is_none() {
+                    found.unchecked.extend(Part::ALL.into_iter().filter(|part| part.is_derived()));
+                }
+                Ok(Next::or_end(begun.map(Stage::Log)))
             }
             Stage::Log(replay) => {
                 if replay.step(db, scratch, found)? {
                     return Ok(Next::Same);
                 }
                 *whole = replay.whole;
+                if !*whole {
+                    found.unchecked.extend([Part::State, Part::Texts]);
+                }
                 Ok(Next::Stage(Stage::State(Compare::begin(*depth))))
             }
             Stage::State(compare) => {

@@ -56,6 +56,8 @@ pub(crate) struct Writer {
     pub client: ClientId,
     pub known: Known,
     pub nodes: BTreeMap<NodeId, OpenNode>,
+    /// How many bytes the documents in `nodes` have in the file.
+    pub opened_bytes: usize,
     pub head: i64,
     roll: [u8; 32],
     open: OpenStretch,
@@ -91,6 +93,7 @@ impl Writer {
             client: ClientId::from_bits(u64::from_be_bytes(random(&*env))),
             known: Known::default(),
             nodes: BTreeMap::new(),
+            opened_bytes: 0,
             head: 0,
             roll: [0; 32],
             open: OpenStretch::default(),

@@ -517,6 +517,88 @@ fn undoing_a_settling_brings_back_the_text_that_was_shown_and_the_copy() {
     assert_eq!((b.text(NODE), b.copies(NODE)), ("later\n".into(), vec!["typed\n".into()]));
 }
 
+/// A settled conflict of two imports, with the text of it and the op that settled it.
+fn settled_imports(a: &mut Device, b: &mut Device, hub: &mut Device, settled: &str) -> Vec<OpRef> {
+    a.write(|draft| draft.import_body("vault", b"note.md", NODE, "line one\n").map(drop));
+    b.write(|draft| draft.import_body("vault", b"note.md", NODE, "line two\n").map(drop));
+    meet(a, b, hub);
+    assert!(a.is_conflicted(NODE));
+    let (_, ops) = a.try_write(|draft| draft.settle_body(NODE, settled)).unwrap();
+    assert_eq!((a.text(NODE), a.is_conflicted(NODE)), (settled.to_owned(), false));
+    ops
+}
+
+/// Both imports can be read, one of them shown.
+fn shows_both_imports(device: &Device) -> bool {
+    let mut texts = device.copies(NODE);
+    texts.push(device.text(NODE));
+    ["line one\n", "line two\n"].iter().all(|text| texts.contains(&(*text).to_owned()))
+}
+
+#[test]
+fn redoing_a_settling_brings_its_text_back() {
+    let long = "a text that no single op holds\n".repeat(20_000);
+    for settled in ["line two\n", "line one\nline two\n", &long] {
+        let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+        let settling = settled_imports(&mut a, &mut b, &mut hub, settled);
+        let (_, undo) = a.try_write(|draft| draft.undo(&settling[0])).unwrap();
+        assert!(a.is_conflicted(NODE) && shows_both_imports(&a));
+        a.undo(&undo[0]);
+        meet(&mut a, &mut b, &mut hub);
+        assert_eq!((b.text(NODE), b.is_conflicted(NODE)), (settled.to_owned(), false));
+        let (_, _, redo) = a.look(|view| view.op(&settling[0])).unwrap();
+        assert!(!a.look(|view| view.is_undone(&redo)), "it can be undone again");
+    }
+}
+
+#[test]
+fn a_settling_whose_text_was_erased_is_not_redone() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let settling = settled_imports(&mut a, &mut b, &mut hub, "settled\n")[0];
+    let (_, undo) = a.try_write(|draft| draft.undo(&settling)).unwrap();
+    erase(&mut a, settling, 1);
+    let redone = a.undo(&undo[0]);
+    meet(&mut a, &mut b, &mut hub);
+    assert!(b.is_conflicted(NODE) && shows_both_imports(&b), "an empty text would have taken their place");
+    assert!(redone.items.iter().filter(|item| item.node == Some(NODE)).all(|item| item.kept.is_some()));
+}
+
+#[test]
+fn what_was_undone_and_redone_is_not_taken_for_what_was_there_first() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    a.write(|draft| draft.import_body("vault", b"note.md", NODE, "line one\n").map(drop));
+    meet(&mut a, &mut b, &mut hub);
+    let import = b.op(|draft| draft.import_body("vault", b"note.md", NODE, "line two\n").map(drop));
+    let undo = b.undo_op(&import);
+    assert_eq!((b.text(NODE), b.is_conflicted(NODE)), ("line one\n".into(), false));
+    b.undo(&undo);
+    assert!(b.is_conflicted(NODE) && shows_both_imports(&b));
+    let again = b.undo(&import);
+    meet(&mut a, &mut b, &mut hub);
+    let kept = again.items.iter().filter(|item| item.node == Some(NODE)).all(|item| item.kept.is_some());
+    assert!(kept && a.is_conflicted(NODE) && shows_both_imports(&a), "{again:?}");
+}
+
+#[test]
+fn undoing_a_settling_keeps_what_only_its_author_had_seen() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let secret = a.op(|draft| draft.save_body(NODE, "secret\n", None).map(drop));
+    meet(&mut a, &mut b, &mut hub);
+    b.write(|draft| draft.append_body(NODE, "typed\n"));
+    erase(&mut a, secret, 0);
+    meet(&mut a, &mut b, &mut hub);
+    b.write(|draft| draft.settle_body(NODE, "settled by b\n"));
+    a.write(|draft| draft.append_body(NODE, "only a has seen this\n"));
+    let settling = a.op(|draft| draft.settle_body(NODE, "settled by a\n"));
+    meet(&mut a, &mut b, &mut hub);
+    a.undo(&settling);
+    meet(&mut a, &mut b, &mut hub);
+    let mut texts = b.copies(NODE);
+    texts.push(b.text(NODE));
+    assert!(texts.iter().any(|text| text.contains("only a has seen this")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("settled by b")), "{texts:?}");
+}
+
 #[test]
 fn what_supersedes_an_erased_set_supersedes_what_that_one_named() {
     let (_world, mut a, mut b, mut hub) = two_and_a_hub();

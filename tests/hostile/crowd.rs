@@ -10,12 +10,15 @@ use serde_json::json;
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    os::unix::net::UnixStream,
     thread,
 };
 
 const JSON: &str = "application/json";
 /// More than a hub has requests in hand at once, and less than bodies that arrive.
 const SLOW: usize = 100;
+/// More than a daemon has connections at once.
+const CROWD: usize = 400;
 /// More than a hub has listeners.
 const LISTENERS: usize = 200;
 
@@ -57,6 +60,25 @@ fn a_hundred_who_send_slowly_and_two_hundred_who_listen_stop_nobody() {
     assert_eq!((b.title(&before), b.title(&task)), ("before the crowd".to_owned(), "in the crowd".to_owned()));
     drop((slow, listeners));
     world.converge();
+}
+
+#[test]
+fn all_who_come_at_once_are_answered_one_after_the_other() {
+    let world = World::new();
+    let a = world.device("a");
+    a.task("milk");
+    let asked = request("POST", "/v1/task/list", &[("content-type", JSON), ("connection", "close")], b"{}");
+    let at_once = |_| {
+        let mut wire = UnixStream::connect(a.socket_path()).expect("the daemon listens");
+        wire.write_all(&asked).expect("a request fits into what the system keeps");
+        wire
+    };
+    let wires: Vec<UnixStream> = (0..CROWD).map(at_once).collect();
+    for mut wire in wires {
+        let mut answer = String::new();
+        wire.read_to_string(&mut answer).expect("an answer, not a reset");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("milk"), "{answer}");
+    }
 }
 
 #[test]

@@ -195,7 +195,12 @@ fn damage_of_the_log_is_not_touched_and_what_is_said_to_do_about_it_helps() {
     let report = verify_deep(&laptop, &["--repair"], 1);
     assert!(report.repaired.is_empty(), "{report:?}");
     assert!(of_part(&report, "log").iter().any(|words| words.contains(&milk)), "{report:?}");
-    assert!(report.problems.iter().all(|problem| problem.next.contains("move its database away")), "{report:?}");
+    let files = format!("move {} (heph.db, heph.db-wal and heph.db-shm) away", laptop.db_path().display());
+    assert!(report.problems.iter().all(|problem| problem.next.contains(&files)), "{report:?}");
+    assert_eq!(
+        (report.damaged.as_slice(), report.unchecked.as_slice()),
+        (&["log".into(), "state".into()][..], &[][..])
+    );
     assert_eq!(laptop.title(&milk), "Buy milk", "nothing was made of what is damaged");
 
     laptop.stop();

@@ -73,7 +73,13 @@ fn print(page: &mut Page, report: &DeepReport) {
         .into_iter()
         .map(|(part, fine)| {
             let wrong = report.problems.iter().filter(|problem| problem.part == part).count() as u64;
-            let said = if wrong == 0 { fine } else { style.alert(&count(wrong, "problem")) };
+            let is = |parts: &[String]| parts.iter().any(|of| of == part);
+            let said = match (is(&report.damaged), is(&report.unchecked)) {
+                (true, _) if report.more_problems > 0 => style.alert("damaged"),
+                (true, _) => style.alert(&count(wrong, "problem")),
+                (false, true) => style.alert("not checked: the log that it follows from is damaged"),
+                (false, false) => fine,
+            };
             vec![style.dim(part), said]
         })
         .chain([vec![style.dim("hub"), one_line(&report.hub.words)]])

@@ -24,6 +24,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::causes::with_causes;
 use crate::{ApiError, Call, VERSION, VERSION_HEADER, change::Change, socket::socket_path, types::ReadVersion};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -137,12 +138,6 @@ fn how_to_start(socket: &Path) -> String {
         Ok(usual) if usual == socket => "start it: hephd --mode local &".to_owned(),
         _ => format!("start it: hephd --mode local --socket {} &", socket.display()),
     }
-}
-
-/// Returns an error and the chain of its causes in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// A client of the daemon behind one socket.

@@ -9,6 +9,7 @@
 //!
 //! * [`types`] holds one struct per call, its answer, and the one shape of an error.
 //! * [`client`] sends a call and returns its answer, with a deadline.
+//! * [`causes`] tells an error with what caused it.
 //! * [`change`] says whether a daemon is about to listen where nobody does.
 //! * [`socket`] is the one rule for where the socket and the database are, shared by daemon and clients.
 //!
@@ -18,6 +19,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))] // In a test, a panic is the report.
 
+pub mod causes;
 pub mod change;
 pub mod client;
 pub mod socket;

@@ -31,10 +31,12 @@ async fn check(replica: &HubReplica) {
         }
         Ok(checked) => {
             let problems: Vec<String> = checked.found.problems.iter().map(ToString::to_string).collect();
+            let files = replica.deep_check.files();
             tracing::error!(
-                %owner, ?problems, more = checked.found.more_problems,
-                "deep check: the replica is damaged; stop the hub, move its database away or put a backup back, and \
-                 start it again: its spokes give it what it lacks"
+                %owner, ?problems, more = checked.found.more_problems, files,
+                "deep check: the replica is damaged; stop the hub, move all its files away (keep \
+                 them), put a backup in its place if there is one, and start it again: its spokes give it what it \
+                 lacks"
             );
         }
         Err(error) => tracing::error!(%owner, %error, "deep check: it could not be done"),

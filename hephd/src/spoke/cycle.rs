@@ -33,6 +33,7 @@ use heph_store::read::View;
 use heph_store::replica::{Cursor, Group, Ingested};
 use heph_store::vector::Vector;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// How often a cycle says hello before it leaves the rest to the next one.
 const ROUNDS_MAX: usize = 4;
@@ -77,6 +78,8 @@ pub struct Cycle<H> {
     pub apart: bool,
     /// Behind which position the ops stand that are asked for next because they lack a value.
     pub missing_after: u64,
+    /// Held while a page is taken in and noted: a cycle is not ended in the middle of that.
+    pub taking_in: Arc<Mutex<()>>,
 }
 
 /// How things stood here when hello was said.

@@ -6,6 +6,7 @@ use super::cycle::Failure;
 use super::refusal::Refusal;
 use super::status::{Last as LastCycle, instant};
 use crate::deep_check::{CheckError, Checked, Last, Pace};
+use crate::work::Unfinished;
 use heph_api::code;
 use heph_api::types::{DeepProblem, DeepReport, HubComparison, HubResult, LastCheck, VerifyProgress};
 use heph_store::verify::{Difference, Part, Problem};
@@ -25,7 +26,7 @@ impl Spoke {
         let outcome = self.deep_check.run(Pace::Asked, repair).await;
         let hub = self.compared(&outcome).await;
         self.deep_check.keep(&outcome, wrong_there(&hub)).await;
-        Ok(report(outcome.map_err(refused)?, hub))
+        Ok(report(outcome.map_err(refused)?, hub, &self.deep_check.files()))
     }
 
     /// `replica/verify-progress`.
@@ -138,11 +139,13 @@ fn refused(error: CheckError) -> Refusal {
     match error {
         CheckError::Store(error) => error.into(),
         CheckError::Write(error) => error.into(),
-        CheckError::Unfinished(error) => Refusal::new(code::STOPPING, error.to_string()),
+        error @ CheckError::NoRoom { .. } => Refusal::new(code::INTERNAL, error.to_string()),
+        CheckError::Unfinished(error @ Unfinished::Stopping) => Refusal::new(code::STOPPING, error.to_string()),
+        CheckError::Unfinished(error @ Unfinished::Panicked) => Refusal::new(code::INTERNAL, error.to_string()),
     }
 }
 
-fn report(checked: Checked, hub: HubComparison) -> DeepReport {
+fn report(checked: Checked, hub: HubComparison, files: &str) -> DeepReport {
     let Checked { found, repaired, at_ms, took_ms } = checked;
     let sound = found.is_sound();
     let next = |problem: &Problem| match problem.part {
@@ -151,14 +154,13 @@ fn report(checked: Checked, hub: HubComparison) -> DeepReport {
             "heph backup FILE: it writes a copy that is sound, or says that it cannot; then look after the disk"
                 .to_owned()
         }
-        _ => match hub.result {
-            HubResult::None => "stop hephd, and put a backup back (heph export DIR writes what can still be read)",
-            _ => {
-                "stop hephd, move its database away (keep it) or put a backup back, and start it again: the hub gives \
-                 back all that it has"
+        _ => {
+            let put_back = format!("stop hephd, move {files} away and keep it, put a backup in its place");
+            match hub.result {
+                HubResult::None => format!("{put_back}, and start it again (heph export DIR writes what can be read)"),
+                _ => format!("{put_back} if there is one, and start it again: the hub gives back all that it has"),
             }
         }
-        .to_owned(),
     };
     let told = |problem: &Problem| DeepProblem {
         part: problem.part.word().to_owned(),
@@ -181,6 +183,8 @@ fn report(checked: Checked, hub: HubComparison) -> DeepReport {
         rebuilt_digest: hex::encode(found.rebuilt),
         problems: found.problems.iter().map(told).collect(),
         more_problems: found.more_problems,
+        damaged: found.damaged.iter().map(|part| part.word().to_owned()).collect(),
+        unchecked: found.unchecked.iter().map(|part| part.word().to_owned()).collect(),
         repaired,
         hub,
     }

@@ -138,6 +138,7 @@ impl<H: Hub> Exchange<'_, H> {
             pages::note_tips(theirs, &page.stretches);
             pages::tally(&mut self.seen.pulled, &page.stretches);
             let cursor = page.cursor(self.answer.log_id);
+            let _taking_in = self.cycle.taking_in.lock().await;
             let taken = self.cycle.ingest(page, cursor).await?;
             self.seen.hidden += taken.nodes_hidden;
             self.seen.new_origin = taken.new_origin.or(self.seen.new_origin);

@@ -120,13 +120,22 @@ impl<H: Hub> InStep<H> {
                 (standing.theirs, standing.sent) = (seen.theirs.clone(), seen.sent);
             });
         };
+        let (network, taking_in) = (&mut self.network, self.cycle.taking_in.clone());
+        let may_end = self.interrupted.is_none_or(|at| at.elapsed() >= UNINTERRUPTED);
+        let changed = async {
+            if network.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            // What came in that moment is noted with the rest.
+            drop(taking_in.lock().await);
+        };
         let outcome = tokio::select! {
             biased;
             () = self.shutdown.requested() => return false,
             outcome = self.cycle.run(&mut seen, &progress) => Some(outcome),
             // What goes to and fro over connections of the network that was comes to no end. But where addresses change
             // all the time, cycles have to end, too.
-            Ok(()) = self.network.changed(), if self.interrupted.is_none_or(|at| at.elapsed() >= UNINTERRUPTED) => None,
+            () = changed, if may_end => None,
         };
         let noted = self.note(&seen).await;
         let with = seen.proven.map(|proven| proven.hub).or(was_with);

@@ -182,6 +182,7 @@ impl Running {
     /// Ends what keeps it in step, and lets go of the replica once what is queued is written.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
+        self.spoke.readers.close();
         self.spoke.writer.stop().await;
     }
 }
@@ -222,6 +223,7 @@ fn start_sync(
         size: size::Size::default(),
         apart: false,
         missing_after: 0,
+        taking_in: Arc::default(),
     };
     tasks.spawn(listen::listen(hub.clone(), allowed, hearing, env.clone()));
     let (moved, shutdown) = (writer.subscribe(), shutdown.clone());

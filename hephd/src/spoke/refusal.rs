@@ -2,8 +2,7 @@
 //!
 //! Every error of the store becomes an [`ApiError`] here and nowhere else.
 
-use std::error::Error as _;
-
+use heph_api::causes::with_causes;
 use heph_api::{ApiError, code};
 use heph_store::error::Error;
 use heph_store::id::NodeId;
@@ -50,7 +49,7 @@ impl Refusal {
 
     fn of(error: &Error) -> Self {
         let (code, hint) = told(error);
-        let refusal = Self::new(code, with_causes(error));
+        let refusal = Self::new(code, with_causes(&error));
         match hint {
             Some(hint) => refusal.hint(hint),
             None => refusal,
@@ -139,12 +138,6 @@ fn told(error: &Error) -> (&'static str, Option<String>) {
         Error::TooLong { .. } => (code::TOO_LARGE, Some("divide it".to_owned())),
         _ => (code::INTERNAL, Some("heph verify says whether the database is sound".to_owned())),
     }
-}
-
-/// An error and the chain of its causes in one line.
-fn with_causes(error: &Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn std::error::Error| (*cause).source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::notices;
 use super::plan::Digests;
 use crate::deep_check;
 use crate::writer::WriteError;
+use heph_api::causes::with_causes;
 use heph_api::types::{SyncState, SyncStatus};
 use heph_api::{ApiError, code};
 use heph_store::error::{Error as StoreError, Result as StoreResult};
@@ -134,18 +135,6 @@ fn hint(failure: &Failure) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// An error and the chain of its causes in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let mut line = error.to_string();
-    for cause in causes.map(ToString::to_string) {
-        if !line.ends_with(&cause) {
-            line = format!("{line}: {cause}");
-        }
-    }
-    line
 }
 
 /// What the replica says now.

@@ -48,6 +48,13 @@ pub fn open_reader(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// Moves what stands in the write-ahead log into the file, and empties it.
+pub fn checkpoint(db: &Connection) -> Result<()> {
+    let busy: bool = db.query_row("PRAGMA wal_checkpoint(truncate)", [], |row| row.get(0))?;
+    let locked = || rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    if busy { Err(rusqlite::Error::SqliteFailure(locked(), None).into()) } else { Ok(()) }
+}
+
 /// Takes away what makes a file last: it is thrown away in any case.
 pub fn make_throwaway(db: &Connection) -> Result<()> {
     db.pragma_update(None, "synchronous", "off")?;

@@ -29,15 +29,16 @@ pub fn clear(memory: &Connection) -> Result<()> {
 /// place. After `most` of them it ends before the next other word, and returns that.
 pub fn each(
     db: &Connection,
-    from: &str,
+    from: &[u8],
     most: usize,
     mut each: impl FnMut(i64, u64) -> Result<()>,
-) -> Result<Option<String>> {
-    let mut statement = db.prepare_cached("SELECT term, doc, col, offset FROM temp.vocabulary WHERE term >= ?1")?;
+) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT term, doc, col, offset FROM temp.vocabulary WHERE term >= CAST(?1 AS TEXT)";
+    let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([from])?;
-    let (mut seen, mut last) = (0, String::new());
+    let (mut seen, mut last) = (0, Vec::new());
     while let Some(row) = rows.next()? {
-        let word = text(row, 0)?;
+        let word = bytes(row, 0)?;
         if word != last {
             if seen >= most {
                 return Ok(Some(word.to_owned()));
@@ -45,13 +46,14 @@ pub fn each(
             word.clone_into(&mut last);
         }
         let mut hash = DefaultHasher::new();
-        (word, text(row, 2)?, row.get::<_, i64>(3)?).hash(&mut hash);
+        (word, bytes(row, 2)?, row.get::<_, i64>(3)?).hash(&mut hash);
         each(row.get(1)?, hash.finish())?;
         seen += 1;
     }
     Ok(None)
 }
 
-fn text<'row>(row: &'row Row<'_>, column: usize) -> rusqlite::Result<&'row str> {
-    Ok(row.get_ref(column)?.as_str()?)
+/// A long word is cut after so many bytes that the last character may be half of one.
+fn bytes<'row>(row: &'row Row<'_>, column: usize) -> rusqlite::Result<&'row [u8]> {
+    Ok(row.get_ref(column)?.as_bytes()?)
 }

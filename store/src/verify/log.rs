@@ -1,6 +1,6 @@
 //! Checks the log, op by op: hashes, chains, signatures, rolling hashes; and feeds it to an empty replica on the way.
 
-use super::report::{Found, Part};
+use super::report::{Found, Part, is_damage};
 use crate::chain::{origin_of, verify as verify_signature};
 use crate::error::Result;
 use crate::id::Seq;
@@ -71,7 +71,9 @@ impl Replay {
         let rows = match log::rows(db, first, last) {
             Ok(rows) if rows.len() as i64 == last - first + 1 => rows,
             // Somewhere in there is damage: one by one it can be said where.
-            _ => self.one_by_one(db, first, last, found)?,
+            Ok(_) => self.one_by_one(db, first, last, found)?,
+            Err(error) if is_damage(&error) => self.one_by_one(db, first, last, found)?,
+            Err(error) => return Err(error),
         };
         let mut bytes = 0;
         for row in rows {
@@ -80,7 +82,7 @@ impl Replay {
             let checked = check_row(db, &row, &mut self.ends, found);
             match found.tolerate(Part::Log, &what, checked)? {
                 Some(op) if self.whole => {
-                    let fed = writer.append(op, row.id);
+                    let fed = writer.append(op, row.id).and_then(|_| writer.flush_if_large());
                     self.whole = found.tolerate(Part::Log, &what, fed)?.is_some();
                 }
                 op => self.whole &= op.is_some(),

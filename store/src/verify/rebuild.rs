@@ -56,6 +56,7 @@ fn apply(writer: &mut Writer, first: i64, last: i64) -> Result<()> {
             log::insert_grouped(&writer.db, group, row.pos)?;
         }
         writer.apply(row.pos, &op, &row.id)?;
+        writer.flush_if_large()?;
     }
     Ok(())
 }

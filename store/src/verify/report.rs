@@ -85,6 +85,8 @@ pub struct Found {
     pub more_problems: u64,
     /// The parts that are concerned, also by problems that are only counted.
     pub damaged: BTreeSet<Part>,
+    /// The parts that could not be compared with what they follow from, since that is damaged.
+    pub unchecked: BTreeSet<Part>,
 }
 
 impl Found {
@@ -122,6 +124,11 @@ impl Found {
             Err(Err(error)) => Err(error),
         }
     }
+}
+
+/// Whether something failed because of damage.
+pub(super) fn is_damage(error: &Error) -> bool {
+    damage(error).is_some()
 }
 
 /// What is damaged, if that is why something failed.

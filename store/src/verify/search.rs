@@ -37,7 +37,7 @@ pub(super) struct Search {
 enum Reading {
     Nodes,
     /// The index, from a word on; whether the window ends with the last node.
-    Words(String, bool),
+    Words(Vec<u8>, bool),
 }
 
 impl Search {
@@ -60,7 +60,7 @@ impl Search {
             Reading::Nodes => {
                 let ended = self.read_nodes(db)?;
                 if ended || self.window.len() >= WINDOW {
-                    self.reading = Reading::Words(String::new(), ended);
+                    self.reading = Reading::Words(Vec::new(), ended);
                 }
                 Ok(true)
             }
@@ -102,7 +102,7 @@ impl Search {
         }
         check::commit(&self.memory)?;
         let batch = &mut self.window[first..];
-        vocabulary::each(&self.memory, "", usize::MAX, |doc, place| {
+        vocabulary::each(&self.memory, &[], usize::MAX, |doc, place| {
             if let Ok(at) = batch.binary_search_by_key(&doc, |(row, _)| *row) {
                 batch[at].1 = batch[at].1.wrapping_add(place);
             }
@@ -113,7 +113,7 @@ impl Search {
     }
 
     /// Reads a part of the index. Returns with which word to go on.
-    fn read_words(&mut self, db: &Connection, from: &str, ended: bool, found: &mut Found) -> Result<Option<String>> {
+    fn read_words(&mut self, db: &Connection, from: &[u8], ended: bool, found: &mut Found) -> Result<Option<Vec<u8>>> {
         let Self { window, before, strays, .. } = self;
         let last = if ended { i64::MAX } else { window.last().map_or(*before, |(row, _)| *row) };
         vocabulary::each(db, from, PLACES, |doc, place| {

@@ -100,6 +100,22 @@ fn a_sound_replica_is_sound_in_every_part_and_everything_was_counted() {
 }
 
 #[test]
+fn a_word_that_the_index_cuts_in_the_middle_of_a_letter_is_compared_like_any_other() {
+    let kept = kept();
+    let write = |text: &str| {
+        let mut replica = Replica::open(&kept.path, Arc::new(SystemEnv)).unwrap();
+        replica.group(|group| group.write(|draft| draft.append_body(TAG, text))).unwrap().unwrap();
+    };
+    write(&"漢".repeat(11_000));
+    write(&"é".repeat(17_000));
+    assert_eq!(said(&kept.look()), []);
+    kept.damage(
+        "DELETE FROM search WHERE rowid = (SELECT id FROM node WHERE uuid = x'09090909090909090909090909090909')",
+    );
+    assert!(said(&kept.look()).iter().any(|(part, words)| *part == Part::Index && words.contains(&TAG.to_string())));
+}
+
+#[test]
 fn what_follows_from_the_log_is_found_named_and_made_anew_and_the_log_is_as_it_was() {
     let node = &GARDEN.to_string();
     let cases: &[(&str, Part, &str)] = &[

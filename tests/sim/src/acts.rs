@@ -300,8 +300,9 @@ async fn save_journal(desk: &mut Desk) -> Result<Done, ApiError> {
 }
 
 async fn undo(desk: &mut Desk) -> Result<Done, ApiError> {
-    let op = match desk.rng.u8(0..3) {
+    let op = match desk.rng.u8(0..4) {
         0 => None,
+        1 => desk.turn(),
         _ => {
             let id = desk.any();
             let history = desk.call(&NodeHistory { id, limit: Some(6), after: None }).await?;
@@ -311,6 +312,7 @@ async fn undo(desk: &mut Desk) -> Result<Done, ApiError> {
     };
     desk.attempted.undoes = true;
     let report = desk.call(&Undo { op }).await?;
+    desk.turned(report.op.as_ref());
     let undid = report.ops.iter().filter_map(|op| op.parse().ok()).collect();
     Ok(Done { undid, ..written(report.op) })
 }
@@ -330,6 +332,7 @@ async fn settle(desk: &mut Desk) -> Result<Done, ApiError> {
     let is_body = contested.field == "body";
     desk.attempted.text = is_body.then(|| (texts.join("\n"), after.clone()));
     let taken = desk.call(&call).await?;
+    desk.turned(taken.op.as_ref());
     Ok(if is_body { rewritten(taken.op, texts.join("\n"), after) } else { written(taken.op) })
 }
 

@@ -46,6 +46,8 @@ pub struct Known {
     pub imports: u64,
     /// Texts that are open somewhere.
     pub open: VecDeque<Seen>,
+    /// Ops that undid or settled something lately, as they were told of.
+    pub turned: VecDeque<String>,
     /// Words that were typed.
     words: u64,
 }
@@ -66,6 +68,8 @@ pub struct Desk {
 
 /// How many texts stay open.
 const OPEN_MAX: usize = 12;
+/// How many ops that undid or settled something are remembered.
+const TURNED_MAX: usize = 4;
 /// How many nodes everybody edits at a time, and until how many more there are.
 const HOT: usize = 4;
 const HOT_FOR: usize = 60;
@@ -214,6 +218,22 @@ impl Desk {
                 known.open.pop_front();
             }
         });
+    }
+
+    /// Notes an op that undid or settled something: it may be undone, too.
+    pub fn turned(&self, op: Option<&String>) {
+        self.known(|known| {
+            known.turned.extend(op.cloned());
+            if known.turned.len() > TURNED_MAX {
+                known.turned.pop_front();
+            }
+        });
+    }
+
+    /// One of these ops.
+    pub fn turn(&mut self) -> Option<String> {
+        let back = self.rng.usize(0..TURNED_MAX);
+        self.known(|known| known.turned.iter().rev().cycle().nth(back).cloned())
     }
 
     /// A text that was opened here some time ago.

@@ -48,6 +48,10 @@ pub struct DeepReport {
     pub problems: Vec<DeepProblem>,
     /// How many problems there are beyond those.
     pub more_problems: u64,
+    /// The parts in which something is wrong, also if it is only counted: see [`DeepProblem::part`].
+    pub damaged: Vec<String>,
+    /// The parts that could not be compared with the log, since that is damaged.
+    pub unchecked: Vec<String>,
     /// What was wrong and is not any more, since it was made anew from the log: each a sentence.
     pub repaired: Vec<String>,
     /// How the hub's state compares.

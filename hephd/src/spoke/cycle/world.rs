@@ -145,6 +145,7 @@ impl World {
             size: Size::default(),
             apart: false,
             missing_after: 0,
+            taking_in: Arc::default(),
         };
         Device { doors, cycle, seen: Seen::default() }
     }
