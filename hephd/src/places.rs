@@ -131,7 +131,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = self.due(None);
+        self.due(None);
     }
 }
 
