@@ -96,7 +96,9 @@ pub enum CheckError {
     Unfinished(#[from] Unfinished),
     /// Nobody asked for it, and the scratch file could take the room that writes need.
     #[error(
-        "{} MiB are free beside the database, and deriving everything anew in a scratch file may take {} MiB", free >> 20, size >> 20
+        "{} MiB are free beside the database, and deriving everything anew in a scratch file may take {} MiB",
+        free >> 20,
+        size >> 20
     )]
     NoRoom {
         /// How many bytes are free.

@@ -34,9 +34,8 @@ async fn check(replica: &HubReplica) {
             let files = replica.deep_check.files();
             tracing::error!(
                 %owner, ?problems, more = checked.found.more_problems, files,
-                "deep check: the replica is damaged; stop the hub, move all its files away (keep \
-                 them), put a backup in its place if there is one, and start it again: its spokes give it what it \
-                 lacks"
+                "deep check: the replica is damaged; stop the hub, move all its files away (keep them), put a backup in \
+                 its place if there is one, and start it again: its spokes give it what it lacks"
             );
         }
         Err(error) => tracing::error!(%owner, %error, "deep check: it could not be done"),

@@ -100,10 +100,9 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Whether this action shows a text that is not shown now.
+    /// Whether this undo makes a text the one that is shown.
     fn shows(&self, on: NodeId, generation: Generation) -> bool {
-        let value = Value::generation(generation);
-        self.sets(on, &Field::known(BODY), &value)
+        self.sets(on, &Field::known(BODY), &Value::generation(generation))
     }
 
     /// Undoes one edit, or says why not. It has to be of the text that is shown, or that this undo shows again.
