@@ -46,7 +46,8 @@ impl Draft<'_> {
     /// Undoes the action that `op` belongs to.
     pub fn undo(&mut self, op: &OpRef) -> Result<Undone> {
         let mut report = Undone::default();
-        let ops = self.action_of(op)?;
+        let redo = self.redone_by(op)?;
+        let ops = self.action_of(redo.as_ref().unwrap_or(op))?;
         if self.all_undone(&ops)? {
             return Ok(Undone {
                 ops: ops.iter().map(|(reference, ..)| *reference).collect(),
@@ -73,7 +74,28 @@ impl Draft<'_> {
             self.mark_undone(id)?;
             report.ops.push(*reference);
         }
+        if redo.is_some() {
+            report.ops.extend(self.action_of(op)?.iter().rev().map(|(reference, ..)| *reference));
+        }
         Ok(report)
+    }
+
+    /// What brought an op's doing back that was undone: the undo of its undo, or of the undo of such a one. What the op
+    /// did stands there as that one's writes, so that one is undone in its place.
+    fn redone_by(&self, op: &OpRef) -> Result<Option<OpRef>> {
+        let view = self.view();
+        let (mut at, mut redo, mut reached) = (*op, None, BTreeSet::new());
+        while reached.insert(at) {
+            let Some((_, _, id)) = view.op(&at)? else { break };
+            if view.is_undone(&id)? {
+                break;
+            }
+            redo = (at != *op).then_some(at);
+            let mark = self.state(mark_of(&id))?;
+            let Some(unmarked) = mark.registers.get(UNDONE).and_then(Register::shown) else { break };
+            at = unmarked.own.op;
+        }
+        Ok(redo)
     }
 
     /// What a going node owns is hidden with it, so that nothing of it has to be taken back, and the deletion has seen
@@ -147,7 +169,7 @@ impl Draft<'_> {
             }
             let (node, what) = (change.node(), what(&change));
             if node.is_some_and(|node| self.is_mark(node)) {
-                self.unmark(node)?;
+                self.turn_mark(&change)?;
                 continue;
             }
             let own = ChangeRef { op: own, index };
@@ -165,9 +187,15 @@ impl Draft<'_> {
         self.state(node).is_ok_and(|state| state.text(KIND) == Some(UNDO_KIND))
     }
 
-    /// Undoing an undo takes its mark away, so that the op can be undone again.
-    fn unmark(&mut self, node: Option<NodeId>) -> Result<()> {
-        node.map_or(Ok(()), |node| self.set(node, &Field::known(UNDONE), Value::Null))
+    /// Undoing an undo takes its mark away, so that the op can be undone again; undoing that sets it again.
+    fn turn_mark(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Set { node, field, value, .. } if field.as_str() == UNDONE => {
+                let was_marked = *value == Some(Value::Bool(true));
+                self.set(*node, field, if was_marked { Value::Null } else { Value::Bool(true) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Undoes one change that is no edit, or says why not.
@@ -264,10 +292,15 @@ impl Draft<'_> {
     }
 
     fn mark_undone(&mut self, id: &OpId) -> Result<()> {
-        let mark = NodeId::from_uuid(natural::undo_mark(id.as_bytes()));
+        let mark = mark_of(id);
         self.set(mark, &Field::known(KIND), Value::text(UNDO_KIND))?;
         self.set(mark, &Field::known(UNDONE), Value::Bool(true))
     }
+}
+
+/// The internal node on which an op is marked as undone.
+fn mark_of(id: &OpId) -> NodeId {
+    NodeId::from_uuid(natural::undo_mark(id.as_bytes()))
 }
 
 /// A past write of a register, with what decided whether it was shown.

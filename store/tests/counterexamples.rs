@@ -578,10 +578,43 @@ fn what_was_undone_and_redone_is_not_taken_for_what_was_there_first() {
     assert_eq!((b.text(NODE), b.is_conflicted(NODE)), ("line one\n".into(), false));
     b.undo(&undo);
     assert!(b.is_conflicted(NODE) && shows_both_imports(&b));
-    let again = b.undo(&import);
+    b.undo(&import);
     meet(&mut a, &mut b, &mut hub);
-    let kept = again.items.iter().filter(|item| item.node == Some(NODE)).all(|item| item.kept.is_some());
-    assert!(kept && a.is_conflicted(NODE) && shows_both_imports(&a), "{again:?}");
+    assert_eq!((a.text(NODE), a.is_conflicted(NODE)), ("line one\n".into(), false));
+}
+
+/// A text and a title, both changed by one op.
+fn changed_text_and_title(a: &mut Device) -> OpRef {
+    a.write(|draft| draft.save_body(NODE, "kept\ntaken\n", None).map(drop));
+    a.set(NODE, "title", "first");
+    a.op(|draft| {
+        draft.set(NODE, &Field::new("title").unwrap(), Value::text("second"))?;
+        draft.save_body(NODE, "kept\ntyped\n", None).map(drop)
+    })
+}
+
+fn text_and_title(device: &Device) -> (String, Vec<Value>) {
+    (device.text(NODE), device.values(NODE, "title"))
+}
+
+#[test]
+fn what_was_undone_and_redone_any_number_of_times_is_undone_and_redone_again_from_either_end() {
+    let before = ("kept\ntaken\n".to_owned(), vec![Value::text("first")]);
+    let after = ("kept\ntyped\n".to_owned(), vec![Value::text("second")]);
+    // Which of all that were written is undone each time, counted from the change itself.
+    for turns in [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 0, 1, 0, 1], vec![0, 1, 2, 1, 0, 1], vec![0, 1, 2, 1, 4, 3, 0]] {
+        let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+        let mut written = vec![changed_text_and_title(&mut a)];
+        for (number, turn) in turns.iter().enumerate() {
+            let on = if number.is_multiple_of(2) { &mut a } else { &mut b };
+            written.push(on.undo_op(&written[*turn]));
+            meet(&mut a, &mut b, &mut hub);
+            let expected = if number.is_multiple_of(2) { &before } else { &after };
+            assert_eq!((&text_and_title(&a), a.is_conflicted(NODE)), (expected, false), "{turns:?} {number}");
+            let (_, _, change) = a.look(|view| view.op(&written[0])).unwrap();
+            assert_eq!(a.look(|view| view.is_undone(&change)), number.is_multiple_of(2), "{turns:?} {number}");
+        }
+    }
 }
 
 #[test]

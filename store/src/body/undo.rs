@@ -138,6 +138,19 @@ fn copies(list: &List, span: Span, removals: &[Removal]) -> Vec<(Span, Span)> {
     here.map(|(part, copy)| (part, Span::new(copy, part.end - part.start))).collect()
 }
 
+/// Returns the parts of `span` that were put back as `own`'s and deleted again.
+fn spent(list: &List, span: Span, own: &Removal) -> Vec<Span> {
+    let mut spent = Vec::new();
+    for (part, first) in own.copies(span) {
+        let copies = parts(list, Span::new(first, part.end - part.start)).into_iter();
+        for copy in copies.filter(|copy| copy.item.is_some_and(|item| !item.live)) {
+            let start = part.start + (copy.id.clock - first.clock);
+            spent.push(Span { start, end: start + copy.len, ..part });
+        }
+    }
+    spent
+}
+
 /// Returns the ids of `spans` that are not in `others`; both are normalized.
 pub(super) fn without(spans: &[Span], others: &[Span]) -> Vec<Span> {
     let mut rest = Vec::new();
@@ -203,9 +216,10 @@ struct Run {
     text: Option<(Vec<u16>, Option<Id>)>,
 }
 
-/// Inserts what `own` removed, but for what is back already because others removed it, too.
+/// Inserts what `own` removed, but for what is back already because others removed it, too, and what was back as
+/// `own`'s and was deleted again: its ids are spent.
 fn restore(list: &List, own: &Removal, others: &[Removal], writer: &mut Writer<'_>) {
-    let mut runs: Vec<Run> = own.spans.iter().flat_map(|&span| runs_missing(list, span, others)).collect();
+    let mut runs: Vec<Run> = own.spans.iter().flat_map(|&span| runs_missing(list, span, own, others)).collect();
     let known = runs.iter().rposition(|run| run.text.is_some());
     runs.truncate(known.map_or(0, |last| last + 1));
     for run in runs {
@@ -218,9 +232,10 @@ fn restore(list: &List, own: &Removal, others: &[Removal], writer: &mut Writer<'
     }
 }
 
-/// Returns the runs of `span`, without the text of those that are back already.
-fn runs_missing(list: &List, span: Span, others: &[Removal]) -> Vec<Run> {
-    let back = normalize(copies(list, span, others).into_iter().map(|(part, _)| part).collect());
+/// Returns the runs of `span`, without the text of those that are back already or cannot come back.
+fn runs_missing(list: &List, span: Span, own: &Removal, others: &[Removal]) -> Vec<Run> {
+    let back = copies(list, span, others).into_iter().map(|(part, _)| part);
+    let back = normalize(back.chain(spent(list, span, own)).collect());
     let mut runs: Vec<Run> = without(&[span], &back).into_iter().flat_map(|part| runs(list, part)).collect();
     runs.extend(back.into_iter().map(|part| Run {
         last: Id { client: part.client, clock: part.end - 1 },

@@ -44,6 +44,21 @@ fn a_deletion_of_more_than_can_be_counted_is_not_put_back() {
 }
 
 #[test]
+fn what_was_put_back_and_deleted_again_is_not_said_to_come_back_once_more() {
+    let (back, other) = (Id { client: 102, clock: 0 }, Id { client: 2, clock: 0 });
+    let letters = [encode(&[text(A, "ab", None)], &[]), encode(&[], &[Span::new(A, 2)])];
+    let again = encode(&[text(back, "ab", Some(A.plus(1)))], &[]);
+    let undo = |gone: &[Span]| {
+        let all = [&letters[0], &letters[1], &again, &encode(&[text(other, "c", None)], gone)];
+        let (clients, all) = ([101, 102, 103, 104].map(ClientId::from_bits), all.map(Vec::as_slice));
+        Document::undo(&all, &clients, 1, 1_000, 10).len()
+    };
+    assert_eq!(undo(&[Span::new(back, 2)]), 0);
+    // While a part of it stands, whoever does not know of it writes the same.
+    assert_eq!(undo(&[Span::new(back, 1)]), 1);
+}
+
+#[test]
 fn what_is_left_of_some_ids_has_no_empty_parts() {
     let span = |start, end| Span { client: 1, start, end };
     let two_gone = [span(2, 4), span(6, 8)];
