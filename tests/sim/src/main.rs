@@ -32,8 +32,11 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     fresh_for: Option<u64>,
     /// Long runs of so many ops, instead of short ones.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rare")]
     ops: Option<u64>,
+    /// Runs in which something goes wrong at what is done seldom.
+    #[arg(long)]
+    rare: bool,
     /// So many at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -44,7 +47,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let length = arguments.ops.map_or(Length::Short, Length::Ops);
+    let short = if arguments.rare { Length::Rare } else { Length::Short };
+    let length = arguments.ops.map_or(short, Length::Ops);
     match arguments.seed {
         Some(seed) => one(seed, length, &arguments),
         None => many(length, &arguments),
@@ -105,7 +109,7 @@ fn many(length: Length, arguments: &Arguments) -> ExitCode {
                     });
                     counts.lock().unwrap_or_else(PoisonError::into_inner).add(&tally.counts());
                     done.fetch_add(1, Ordering::Relaxed);
-                    if length != Length::Short {
+                    if matches!(length, Length::Ops(_)) {
                         println!("seed {seed}: {} ops, {} s", tally.counts().ops, began.elapsed().as_secs());
                     }
                     match ran {

@@ -7,6 +7,8 @@ use crate::machine::End;
 use crate::network::{Link, Weather};
 use std::fmt;
 
+mod scene;
+
 /// One of the machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
@@ -87,6 +89,8 @@ pub enum Length {
     Short,
     /// At least so many ops.
     Ops(u64),
+    /// Short, of scenes in which something goes wrong at what is done seldom: [`scene`].
+    Rare,
 }
 
 /// A run.
@@ -119,6 +123,7 @@ impl Plan {
         let mut events = vec![Event::Weather(planner.weather())];
         match length {
             Length::Short => (0..planner.rng.usize(60..200)).for_each(|_| planner.next(&mut events)),
+            Length::Rare => (0..planner.rng.usize(12..40)).for_each(|_| planner.scene(&mut events)),
             Length::Ops(ops) => {
                 planner.burst = LONG_BURST;
                 let mut planned = 0;

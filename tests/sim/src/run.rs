@@ -62,7 +62,7 @@ pub async fn run(plan: &Plan, tally: &Tally) -> Result<(), Violation> {
     let hub = Hub::new(dir.path(), rng.u64(..));
     let spokes = (0..plan.spokes).map(|number| Spoke::new(number, dir.path().join(number.to_string()), rng.u64(..)));
     let spokes = spokes.collect();
-    let thorough = matches!(plan.length, crate::plan::Length::Short);
+    let thorough = !matches!(plan.length, crate::plan::Length::Ops(_));
     let mut run = Run {
         network,
         hub,

@@ -44,6 +44,7 @@ impl Failed {
     pub fn command(&self) -> String {
         let length = match self.length {
             Length::Short => String::new(),
+            Length::Rare => " --rare".to_owned(),
             Length::Ops(ops) => format!(" --ops {ops}"),
         };
         format!("cargo run -p heph-sim -- --seed {}{length} --only {}", self.seed, ranges(&self.enough))

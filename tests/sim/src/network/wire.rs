@@ -76,6 +76,22 @@ impl Drop for Asking {
     }
 }
 
+/// The hub's work on an answer, until it is done or whoever asked is gone.
+struct Answering(Network);
+
+impl Answering {
+    fn begin(network: &Network, state: &'static str) -> Self {
+        network.locked().answering = Some(state);
+        Self(network.clone())
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.locked().answering = None;
+    }
+}
+
 /// Which call a path stands for, as a state of the protocol.
 fn state(path: &str) -> &'static str {
     match path {
@@ -195,9 +211,9 @@ impl SpokeWire {
             });
         }
         network.fail(&hub.disk, network.aimed(self.spoke, state, Strike::of_hub_disk));
-        network.locked().answering = Some(state);
+        let answering = Answering::begin(network, state);
         let answered = answer(&hub, copy(&request)?).await.map_err(|_| broken())?;
-        network.locked().answering = None;
+        drop(answering);
         self.passes(state).await;
         let status = answered.status().as_u16();
         network.1.step(|| format!("spoke {} {state}: {status}", self.spoke));
