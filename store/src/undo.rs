@@ -81,13 +81,14 @@ impl Draft<'_> {
     }
 
     /// What brought an op's doing back that was undone: the undo of its undo, or of the undo of such a one. What the op
-    /// did stands there as that one's writes, so that one is undone in its place.
+    /// did stands there as that one's writes, so that one is undone in its place. One that brought nothing back, since all
+    /// was changed meanwhile, stands for nothing.
     fn redone_by(&self, op: &OpRef) -> Result<Option<OpRef>> {
         let view = self.view();
         let (mut at, mut redo, mut reached) = (*op, None, BTreeSet::new());
         while reached.insert(at) {
             let Some((_, _, id)) = view.op(&at)? else { break };
-            if view.is_undone(&id)? {
+            if view.is_undone(&id)? || (at != *op && !self.brings_back(&at)?) {
                 break;
             }
             redo = (at != *op).then_some(at);
@@ -96,6 +97,13 @@ impl Draft<'_> {
             at = unmarked.own.op;
         }
         Ok(redo)
+    }
+
+    /// Whether an undo does more than to mark.
+    fn brings_back(&self, undo: &OpRef) -> Result<bool> {
+        let action = self.action_of(undo)?;
+        let mut nodes = action.iter().flat_map(|(_, _, op)| op.touches().into_keys());
+        Ok(nodes.any(|node| !self.is_mark(node)))
     }
 
     /// What a going node owns is hidden with it, so that nothing of it has to be taken back, and the deletion has seen

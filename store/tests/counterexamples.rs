@@ -618,6 +618,20 @@ fn what_was_undone_and_redone_any_number_of_times_is_undone_and_redone_again_fro
 }
 
 #[test]
+fn a_redo_that_brought_nothing_back_is_not_undone_in_place_of_its_op() {
+    let (_world, mut a, ..) = two_and_a_hub();
+    a.set(NODE, "title", "first");
+    let change = a.set(NODE, "title", "second");
+    let undo = a.undo_op(&change);
+    a.set(NODE, "title", "third");
+    let redone = a.undo(&undo);
+    assert!(redone.items.iter().all(|item| item.kept.is_some()), "{redone:?}");
+    let again = a.undo(&change);
+    assert!(!again.items.is_empty() && again.items.iter().all(|item| item.kept.is_some()), "{again:?}");
+    assert_eq!(a.values(NODE, "title"), [Value::text("third")]);
+}
+
+#[test]
 fn undoing_a_settling_keeps_what_only_its_author_had_seen() {
     let (_world, mut a, mut b, mut hub) = two_and_a_hub();
     copy_beside_nothing(&mut a, &mut b, &mut hub);
