@@ -48,14 +48,21 @@ fn what_was_put_back_and_deleted_again_is_not_said_to_come_back_once_more() {
     let (back, other) = (Id { client: 102, clock: 0 }, Id { client: 2, clock: 0 });
     let letters = [encode(&[text(A, "ab", None)], &[]), encode(&[], &[Span::new(A, 2)])];
     let again = encode(&[text(back, "ab", Some(A.plus(1)))], &[]);
-    let undo = |gone: &[Span]| {
-        let all = [&letters[0], &letters[1], &again, &encode(&[text(other, "c", None)], gone)];
+    let put_back = |gone: Span| {
+        let all = [&letters[0], &letters[1], &again, &encode(&[text(other, "c", None)], &[gone])];
         let (clients, all) = ([101, 102, 103, 104].map(ClientId::from_bits), all.map(Vec::as_slice));
-        Document::undo(&all, &clients, 1, 1_000, 10).len()
+        let undoing = Document::undo(&all, &clients, 1, 1_000, 10);
+        let texts = undoing.iter().flat_map(|undoing| Update::decode(&undoing.update).unwrap().structs);
+        let texts = texts.filter_map(|item| match item.content {
+            Content::Text(text) => Some((item.id.clock, text.into_owned())),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>()
     };
-    assert_eq!(undo(&[Span::new(back, 2)]), 0);
+    assert_eq!(put_back(Span::new(back, 2)), []);
     // While a part of it stands, whoever does not know of it writes the same.
-    assert_eq!(undo(&[Span::new(back, 1)]), 1);
+    assert_eq!(put_back(Span::new(back, 1)), [(1, "b".to_owned())]);
+    assert_eq!(put_back(Span::new(back.plus(1), 1)), [(0, "a".to_owned())]);
 }
 
 #[test]
