@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How many nodes are read at a time.
 const BATCH: usize = 1_024;
 
-/// How many copies this process began: no two of them share an unfinished file, or have one of another's.
+/// How many copies this process began, or tried to: no two of them share an unfinished file.
 static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// What a backup holds.
@@ -39,16 +39,25 @@ pub fn backup(from: &Path, to: &Path) -> Result<BackupReport> {
     if to.exists() {
         return Err(taken(to));
     }
-    let number = COPIES.fetch_add(1, Ordering::Relaxed);
-    let partial = beside(to, &format!(".{}-{number}.partial", std::process::id()));
-    if partial.exists() {
-        return Err(taken(&partial));
-    }
-    let partial = Partial(partial);
+    let partial = begin(to)?;
     sqlite::copy_into(from, &partial.0)?;
     let report = check(&partial.0)?;
     settle(&partial.0, to)?;
     Ok(report)
+}
+
+/// Makes an empty file beside `to`. One of that name was left behind by a copy that was killed, or is being written by a
+/// process of the same number elsewhere: it is let be, and another name is taken.
+fn begin(to: &Path) -> Result<Partial> {
+    loop {
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = beside(to, &format!(".{}-{number}.partial", std::process::id()));
+        match sqlite::make_private(&path) {
+            Ok(()) => return Ok(Partial(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Error::Io { path, source }),
+        }
+    }
 }
 
 fn taken(path: &Path) -> Error {

@@ -1897,6 +1897,18 @@ fn a_backup_leaves_the_files_of_others_alone() {
 }
 
 #[test]
+fn what_killed_backups_left_behind_keeps_none_from_being_made() {
+    let world = World::new();
+    let mut a = world.device("a");
+    a.set(NODE, "title", "kept");
+    let to = world.dir.path().join("copy");
+    let left = |number: u32| world.dir.path().join(format!("copy.{}-{number}.partial", std::process::id()));
+    (0..1_000).for_each(|number| std::fs::write(left(number), "half").unwrap());
+    heph_store::copy::backup(&a.path, &to).unwrap();
+    assert!((0..1_000).all(|number| std::fs::read(left(number)).unwrap() == b"half"));
+}
+
+#[test]
 fn marks_of_undone_ops_neither_await_a_choice_nor_crowd_out_short_ids() {
     let (_world, mut a, mut b, mut hub) = two_and_a_hub();
     let op = a.set(NODE, "title", "x");

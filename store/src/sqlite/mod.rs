@@ -110,11 +110,14 @@ fn private() -> std::fs::OpenOptions {
     options
 }
 
-/// Copies the file, as it stands at one moment, into a new one that only its owner can read.
+/// Makes an empty file that only its owner can read. Nothing of this name is written over.
+pub fn make_private(path: &Path) -> std::io::Result<()> {
+    private().create_new(true).open(path).map(drop)
+}
+
+/// Copies the file, as it stands at one moment, into an empty one.
 pub fn copy_into(from: &Path, to: &Path) -> Result<()> {
     let db = open_reader(from)?;
-    // Nothing of this name is written over: it would be somebody else's.
-    private().create_new(true).open(to).map_err(|source| Error::Io { path: to.to_owned(), source })?;
     let name = to.to_str().ok_or_else(|| Error::Io {
         path: to.to_owned(),
         source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "the name of a backup must be UTF-8"),
