@@ -20,6 +20,7 @@ mod wire;
 mod write;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use list::{Item, List};
@@ -224,6 +225,20 @@ impl Document {
         let Some((update, removal)) = own.filter(|_| !gathered.left_out(undone)) else { return Vec::new() };
         let sources = Sources::of(&removal, gathered.supplied());
         undo::undo(&gathered.document().list, &update, &removal, &others, &sources, (max_bytes, max_sources))
+    }
+
+    /// Returns which of the other updates insert something under the ids of what `updates[of]` inserts: those that were
+    /// written with the same derived client.
+    pub fn twins(updates: &[&[u8]], of: usize) -> Vec<usize> {
+        let inserted = |bytes: &&[u8]| Update::decode(bytes).map(|update| undo::inserted(&update)).unwrap_or_default();
+        let own = updates.get(of).map(inserted).unwrap_or_default();
+        let clients: BTreeSet<u64> = own.iter().map(|span| span.client).collect();
+        let shares = |bytes: &&[u8]| {
+            let theirs = inserted(bytes);
+            theirs.iter().any(|span| clients.contains(&span.client)) && undo::without(&own, &theirs) != own
+        };
+        let others = updates.iter().enumerate().filter(|(number, _)| *number != of);
+        others.filter(|(_, bytes)| shares(bytes)).map(|(number, _)| number).collect()
     }
 
     fn write(&self, hunks: &[diff::Hunk<'_>], client: ClientId, max_bytes: usize) -> Vec<Vec<u8>> {

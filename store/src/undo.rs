@@ -39,6 +39,7 @@ pub struct Undone {
 }
 
 const CHANGED_SINCE: &str = "it was changed since";
+const WRITTEN_TOO: &str = "another op wrote the same";
 /// How many ops are undone by one op.
 const OPS_PER_UNDO: usize = 64;
 
@@ -57,7 +58,7 @@ impl Draft<'_> {
         }
         let mut created = created(&ops);
         self.owned_go_too(&mut created)?;
-        let action = ops.iter().map(|(reference, ..)| *reference).collect();
+        let action = self.action(&ops)?;
         for (number, (node, newest)) in created.goes.iter().enumerate() {
             self.split_at(number);
             self.undo_creation(*node, *newest, &mut report)?;
@@ -68,7 +69,7 @@ impl Draft<'_> {
             self.split_at(number);
             edits.extend(self.undo_op(*reference, op, &action, &created, &mut report)?);
         }
-        self.undo_edits(edits, &mut report)?;
+        self.undo_edits(edits, &action, &mut report)?;
         for (number, (reference, id, _)) in ops.iter().rev().enumerate() {
             self.split_at(number);
             self.mark_undone(id)?;
@@ -104,6 +105,35 @@ impl Draft<'_> {
         let action = self.action_of(undo)?;
         let mut nodes = action.iter().flat_map(|(_, _, op)| op.touches().into_keys());
         Ok(nodes.any(|node| !self.is_mark(node)))
+    }
+
+    fn action(&self, ops: &[(OpRef, OpId, Op)]) -> Result<Action> {
+        let mut action = Action { ops: ops.iter().map(|(reference, ..)| *reference).collect(), twins: BTreeSet::new() };
+        let registers = ops.iter().flat_map(|(_, _, op)| op.registers());
+        let marks: BTreeSet<NodeId> =
+            registers.filter(|(_, field, _)| field.as_str() == UNDONE).map(|(node, ..)| node).collect();
+        for mark in marks {
+            let state = self.state(mark)?;
+            for head in state.registers.get(UNDONE).map(Register::heads).unwrap_or_default() {
+                if !action.contains(&head.own.op) && !action.twins.contains(&head.own.op) {
+                    let twin = self.action_of(&head.own.op)?;
+                    action.twins.extend(twin.into_iter().map(|(reference, ..)| reference));
+                }
+            }
+        }
+        Ok(action)
+    }
+
+    /// Whether an op that is no part of this stands, so that what it wrote, too, is not taken back.
+    fn stands_apart(&self, op: &OpRef, action: &Action) -> Result<bool> {
+        if action.contains(op) || action.twins.contains(op) {
+            return Ok(false);
+        }
+        let view = self.view();
+        Ok(match view.op(op)? {
+            Some((_, _, id)) => !view.is_undone(&id)?,
+            None => false,
+        })
     }
 
     /// What a going node owns is hidden with it, so that nothing of it has to be taken back, and the deletion has seen
@@ -159,7 +189,7 @@ impl Draft<'_> {
         &mut self,
         own: OpRef,
         op: &Op,
-        action: &BTreeSet<OpRef>,
+        action: &Action,
         created: &Made,
         report: &mut Undone,
     ) -> Result<Vec<UndoneEdit>> {
@@ -207,12 +237,15 @@ impl Draft<'_> {
     }
 
     /// Undoes one change that is no edit, or says why not.
-    fn undo_change(&mut self, own: ChangeRef, action: &BTreeSet<OpRef>, change: Change) -> Result<Option<String>> {
+    fn undo_change(&mut self, own: ChangeRef, action: &Action, change: Change) -> Result<Option<String>> {
         if let Some(node) = change.node()
             && self.state(node)?.hidden
             && !matches!(change, Change::Delete { .. })
         {
             return Ok(Some("it is deleted".into()));
+        }
+        if self.is_chosen_too(&change, action)? {
+            return Ok(Some(WRITTEN_TOO.into()));
         }
         match change {
             Change::Set { node, field, bases, seen, .. } if field.as_str() == BODY && bases.is_empty() => {
@@ -227,7 +260,7 @@ impl Draft<'_> {
     fn undo_register(
         &mut self,
         own: ChangeRef,
-        action: &BTreeSet<OpRef>,
+        action: &Action,
         node: NodeId,
         field: &Field,
         bases: &[OpRef],
@@ -303,6 +336,19 @@ impl Draft<'_> {
         let mark = mark_of(id);
         self.set(mark, &Field::known(KIND), Value::text(UNDO_KIND))?;
         self.set(mark, &Field::known(UNDONE), Value::Bool(true))
+    }
+}
+
+/// Ops that are undone together.
+struct Action {
+    ops: BTreeSet<OpRef>,
+    /// If they are an undo: those of others that undo the same.
+    twins: BTreeSet<OpRef>,
+}
+
+impl Action {
+    fn contains(&self, op: &OpRef) -> bool {
+        self.ops.contains(op)
     }
 }
 

@@ -556,6 +556,73 @@ fn redoing_a_settling_brings_its_text_back() {
     }
 }
 
+/// Undoes one after the other of two ops that made the same text the shown one.
+fn undo_both(a: &mut Device, b: &mut Device, hub: &mut Device, (one, two): (OpRef, OpRef), text: &str) {
+    let kept = a.undo(&one);
+    assert!(kept.items.iter().all(|item| item.kept.is_some()), "{kept:?}");
+    meet(a, b, hub);
+    assert_eq!((b.text(NODE), b.is_conflicted(NODE)), (text.to_owned(), false), "the other one stands");
+    b.undo(&two);
+    meet(a, b, hub);
+}
+
+#[test]
+fn a_conflict_that_two_devices_settled_alike_is_open_again_when_both_are_undone() {
+    for settled in ["line two\n", "line one\nline two\n"] {
+        let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+        a.write(|draft| draft.import_body("vault", b"note.md", NODE, "line one\n").map(drop));
+        b.write(|draft| draft.import_body("vault", b"note.md", NODE, "line two\n").map(drop));
+        meet(&mut a, &mut b, &mut hub);
+        let ops = [&mut a, &mut b].map(|device| device.op(|draft| draft.settle_body(NODE, settled)));
+        meet(&mut a, &mut b, &mut hub);
+        undo_both(&mut a, &mut b, &mut hub, (ops[0], ops[1]), settled);
+        assert!(a.is_conflicted(NODE) && shows_both_imports(&a), "{:?} {:?}", a.text(NODE), a.copies(NODE));
+    }
+}
+
+#[test]
+fn a_text_beside_nothing_that_two_devices_settled_alike_is_kept_for_as_long_as_one_settling_stands() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    copy_beside_nothing(&mut a, &mut b, &mut hub);
+    a.write(|draft| draft.append_body(NODE, "later\n"));
+    meet(&mut a, &mut b, &mut hub);
+    let ops = [&mut a, &mut b].map(|device| device.op(|draft| draft.settle_body(NODE, "typed\n")));
+    meet(&mut a, &mut b, &mut hub);
+    undo_both(&mut a, &mut b, &mut hub, (ops[0], ops[1]), "typed\n");
+    assert_eq!((a.text(NODE), a.copies(NODE)), ("later\n".into(), vec!["typed\n".into()]));
+}
+
+#[test]
+fn a_second_version_that_two_devices_imported_is_taken_back_when_both_imports_are_undone() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let import = |device: &mut Device, text: &str| {
+        device.op(|draft| draft.import_body("vault", b"note.md", NODE, text).map(drop))
+    };
+    let both = [&mut a, &mut b].map(|device| import(device, "kept\nfirst\n"));
+    assert_ne!(both[0], both[1]);
+    meet(&mut a, &mut b, &mut hub);
+    let again = [&mut a, &mut b].map(|device| import(device, "kept\nsecond\n"));
+    meet(&mut a, &mut b, &mut hub);
+    undo_both(&mut a, &mut b, &mut hub, (again[0], again[1]), "kept\nsecond\n");
+    assert_eq!((a.text(NODE), a.is_conflicted(NODE)), ("kept\nfirst\n".into(), false));
+}
+
+#[test]
+fn an_undo_that_two_devices_wrote_is_undone_as_one() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    a.write(|draft| draft.save_body(NODE, "kept\ntaken\n", None).map(drop));
+    let edit = a.op(|draft| draft.save_body(NODE, "kept\n", None).map(drop));
+    meet(&mut a, &mut b, &mut hub);
+    let undos = [&mut a, &mut b].map(|device| device.undo_op(&edit));
+    meet(&mut a, &mut b, &mut hub);
+    assert_eq!(a.text(NODE), "kept\ntaken\n");
+    let redo = b.undo_op(&undos[0]);
+    meet(&mut a, &mut b, &mut hub);
+    assert_eq!(a.text(NODE), "kept\n");
+    a.undo(&redo);
+    assert_eq!(a.text(NODE), "kept\ntaken\n");
+}
+
 #[test]
 fn a_settling_whose_text_was_erased_is_not_redone() {
     let (_world, mut a, mut b, mut hub) = two_and_a_hub();

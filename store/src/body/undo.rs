@@ -113,7 +113,7 @@ impl Sources {
     }
 }
 
-fn inserted(update: &Update<'_>) -> Vec<Span> {
+pub(super) fn inserted(update: &Update<'_>) -> Vec<Span> {
     normalize(update.structs.iter().map(|item| Span::new(item.id, item.len)).collect())
 }
 

@@ -1,6 +1,6 @@
 //! What an undo does to texts: which one is shown again, and which edits are taken back.
 
-use super::{CHANGED_SINCE, Undone, UndoneItem};
+use super::{Action, CHANGED_SINCE, Undone, UndoneItem, WRITTEN_TOO};
 use crate::body::{ClientId, Document, Undoing};
 use crate::derive::{Moment, from_log};
 use crate::draft::Draft;
@@ -25,12 +25,29 @@ pub(super) struct UndoneEdit {
 }
 
 impl Draft<'_> {
+    /// Whether a change makes a text the shown one that another op made so, too: two devices settled a conflict alike, or
+    /// imported the same. It stays for as long as one of them stands.
+    pub(super) fn is_chosen_too(&self, change: &Change, action: &Action) -> Result<bool> {
+        let Change::Set { node, field, value: Some(value), .. } = change else { return Ok(false) };
+        if field.as_str() != BODY {
+            return Ok(false);
+        }
+        let state = self.state(*node)?;
+        let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
+        for head in heads.iter().filter(|head| head.value == *value) {
+            if self.stands_apart(&head.own.op, action)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A first text that was shown over one that was here already, or that settled the one which no write had ever chosen:
     /// that one is shown again, and ours has been seen. Where it stands alone, undoing its edits is enough.
     pub(super) fn undo_first_text(
         &mut self,
         own: ChangeRef,
-        action: &BTreeSet<OpRef>,
+        action: &Action,
         node: NodeId,
         field: &Field,
         settled: bool,
@@ -39,14 +56,16 @@ impl Draft<'_> {
         let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
         // One that was put back stands there as other edits.
         let Some(ours) = heads.iter().find(|head| head.own.op == own.op) else { return Ok(Some(CHANGED_SINCE.into())) };
-        let other = heads.iter().find(|head| head.own.op != own.op);
+        // Who chose the same was undone, too.
+        let (same, others): (Vec<_>, Vec<_>) = heads.iter().partition(|head| head.value == ours.value);
+        let other = others.first().copied();
         if !settled && other.is_none() {
             return Ok(None);
         }
         let value = other.map_or(Value::generation(Generation::EMPTY), |other| other.value.clone());
         let mut seen = other.map(|other| other.seen.clone()).unwrap_or_default();
         seen.extend(self.seen_away(node, &state, ours, (&value, &seen), action)?);
-        let bases = std::iter::once(ours).chain(other).map(|head| head.own.op).collect();
+        let bases = same.into_iter().chain(other).map(|head| head.own.op).collect();
         let repeats = other.map(|other| ChangeRef { op: other.own.op, index: other.index }).into_iter().collect();
         let value = Some(value);
         self.push(Change::Set { node, field: field.clone(), bases, seen, repeats, value });
@@ -63,7 +82,7 @@ impl Draft<'_> {
         state: &NodeState,
         ours: &Head,
         (other, told): (&Value, &[OpRef]),
-        action: &BTreeSet<OpRef>,
+        action: &Action,
     ) -> Result<Option<OpRef>> {
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(None) };
         let branches = self.writer.branches();
@@ -82,12 +101,13 @@ impl Draft<'_> {
 
     /// Undoes edits. A text that they do not bring back is not shown again: it would be an empty one, and those that it
     /// took the place of had been seen.
-    pub(super) fn undo_edits(&mut self, edits: Vec<UndoneEdit>, report: &mut Undone) -> Result<()> {
+    pub(super) fn undo_edits(&mut self, edits: Vec<UndoneEdit>, action: &Action, report: &mut Undone) -> Result<()> {
         let mut lacking = BTreeSet::new();
         for (number, edit) in edits.into_iter().enumerate() {
             self.split_at(number);
-            let kept = self.undo_edit(edit)?;
-            if kept.is_some() && self.shows(edit.node, edit.generation) {
+            let kept = self.undo_edit(edit, action)?;
+            let is_lacking = kept.as_ref().is_some_and(|why| why != WRITTEN_TOO);
+            if is_lacking && self.shows(edit.node, edit.generation) {
                 lacking.insert(edit.node);
             }
             report.items.push(UndoneItem { node: Some(edit.node), what: "text".into(), kept });
@@ -106,7 +126,8 @@ impl Draft<'_> {
     }
 
     /// Undoes one edit, or says why not. It has to be of the text that is shown, or that this undo shows again.
-    fn undo_edit(&mut self, UndoneEdit { own, node, generation }: UndoneEdit) -> Result<Option<String>> {
+    fn undo_edit(&mut self, edit: UndoneEdit, action: &Action) -> Result<Option<String>> {
+        let UndoneEdit { own, node, generation } = edit;
         let state = self.state(node)?;
         if state.hidden {
             return Ok(Some("it is deleted".into()));
@@ -123,6 +144,13 @@ impl Draft<'_> {
         let Some(at) = updates.keys().position(|key| *key == (own.op, own.index)) else {
             return Ok(Some("its text was erased".into()));
         };
+        for twin in Document::twins(&ordered, at) {
+            if let Some((op, _)) = updates.keys().nth(twin)
+                && self.stands_apart(op, action)?
+            {
+                return Ok(Some(WRITTEN_TOO.into()));
+            }
+        }
         let undoing = Document::undo(&ordered, &clients, at, UPDATE_BYTES_MAX, SOURCES_MAX);
         if undoing.is_empty() {
             return Ok(Some(CHANGED_SINCE.into()));
