@@ -196,7 +196,7 @@ impl Document {
     /// still shows is deleted, what it deleted is inserted again at its place, unless another undo has done so.
     ///
     /// `clients` are the client ids with which each of the updates is undone, here and anywhere else; they belong to
-    /// one update each. The ids of what is inserted again depend on them and on that update alone, so that undoing it
+    /// one update each, or to several of the same bytes. The ids of what is inserted again depend on them and on that update alone, so that undoing it
     /// twice undoes it once. An update that was left out of the document is not undone.
     ///
     /// None of what is returned has more than `max_bytes`, or repeats text of more than `max_sources` updates and the
@@ -218,7 +218,7 @@ impl Document {
             let removal = Removal::of(&update, client.get());
             if number == undone {
                 own = Some((update, removal));
-            } else if !gathered.left_out(number) {
+            } else if !gathered.left_out(number) && clients.get(undone) != Some(client) {
                 others.push(removal);
             }
         }

@@ -38,90 +38,96 @@ pub struct Undone {
     pub already: bool,
 }
 
+/// An op of the log, with its names.
+type Logged = (OpRef, OpId, Op);
+
+impl Undone {
+    /// What was undone until now.
+    fn undone(&self) -> BTreeSet<(NodeId, String)> {
+        let undone = self.items.iter().filter(|item| item.kept.is_none());
+        undone.filter_map(|item| Some((item.node?, item.what.clone()))).collect()
+    }
+}
+
 const CHANGED_SINCE: &str = "it was changed since";
 const WRITTEN_TOO: &str = "another op wrote the same";
+/// How many of the newest ops that mark an op as undone or not are looked at.
+const MARKS_MAX: usize = 256;
 /// How many ops are undone by one op.
 const OPS_PER_UNDO: usize = 64;
 
 impl Draft<'_> {
     /// Undoes the action that `op` belongs to.
     pub fn undo(&mut self, op: &OpRef) -> Result<Undone> {
-        let mut report = Undone::default();
-        let redo = self.redone_by(op)?;
-        let ops = self.action_of(redo.as_ref().unwrap_or(op))?;
-        if self.all_undone(&ops)? {
-            return Ok(Undone {
-                ops: ops.iter().map(|(reference, ..)| *reference).collect(),
-                already: true,
-                items: Vec::new(),
-            });
+        let own = self.action_of(op)?;
+        let mut actions = self.redos_of(&own)?;
+        actions.push(own);
+        let action = self.action(&actions)?;
+        let own = actions.last().map(Vec::as_slice).unwrap_or_default();
+        if !action.again && self.all_undone(own)? {
+            return Ok(Undone { ops: action.ops.into_iter().collect(), already: true, items: Vec::new() });
         }
-        let mut created = created(&ops);
+        let mut report = Undone::default();
+        let mut created = created(own);
         self.owned_go_too(&mut created)?;
-        let action = self.action(&ops)?;
         for (number, (node, newest)) in created.goes.iter().enumerate() {
             self.split_at(number);
             self.undo_creation(*node, *newest, &mut report)?;
         }
         // Which text is shown is decided first: then it is known which edits bring it back.
-        let mut edits = Vec::new();
-        for (number, (reference, _, op)) in ops.iter().rev().enumerate() {
-            self.split_at(number);
-            edits.extend(self.undo_op(*reference, op, &action, &created, &mut report)?);
+        let (mut edits, mut number) = (Vec::new(), 0);
+        for ops in &actions {
+            // What an action wrote that was redone stands there as the redo's, and was undone as that.
+            let done = if action.again { report.undone() } else { BTreeSet::new() };
+            for (reference, _, op) in ops.iter().rev() {
+                self.split_at(number);
+                number += 1;
+                edits.extend(self.undo_op(*reference, op, (&action, &created, &done), &mut report)?);
+            }
         }
         self.undo_edits(edits, &action, &mut report)?;
-        for (number, (reference, id, _)) in ops.iter().rev().enumerate() {
+        for (number, (_, id, _)) in actions.iter().flat_map(|ops| ops.iter().rev()).enumerate() {
             self.split_at(number);
             self.mark_undone(id)?;
-            report.ops.push(*reference);
         }
-        if redo.is_some() {
-            report.ops.extend(self.action_of(op)?.iter().rev().map(|(reference, ..)| *reference));
-        }
+        report.ops = action.ops.into_iter().collect();
         Ok(report)
     }
 
-    /// What brought an op's doing back that was undone: the undo of its undo, or of the undo of such a one. What the op
-    /// did stands there as that one's writes, so that one is undone in its place. One that brought nothing back, since all
-    /// was changed meanwhile, stands for nothing.
-    fn redone_by(&self, op: &OpRef) -> Result<Option<OpRef>> {
+    /// The actions that brought back what these ops had done and somebody had undone, as far as they stand, newest first.
+    fn redos_of(&self, ops: &[Logged]) -> Result<Vec<Vec<Logged>>> {
+        let (mut found, mut known) = (Vec::new(), BTreeSet::new());
         let view = self.view();
-        let (mut at, mut redo, mut reached) = (*op, None, BTreeSet::new());
-        while reached.insert(at) {
-            let Some((_, _, id)) = view.op(&at)? else { break };
-            if view.is_undone(&id)? || (at != *op && !self.brings_back(&at)?) {
-                break;
-            }
-            redo = (at != *op).then_some(at);
-            let mark = self.state(mark_of(&id))?;
-            let Some(unmarked) = mark.registers.get(UNDONE).and_then(Register::shown) else { break };
-            at = unmarked.own.op;
-        }
-        Ok(redo)
-    }
-
-    /// Whether an undo does more than to mark.
-    fn brings_back(&self, undo: &OpRef) -> Result<bool> {
-        let action = self.action_of(undo)?;
-        let mut nodes = action.iter().flat_map(|(_, _, op)| op.touches().into_keys());
-        Ok(nodes.any(|node| !self.is_mark(node)))
-    }
-
-    fn action(&self, ops: &[(OpRef, OpId, Op)]) -> Result<Action> {
-        let mut action = Action { ops: ops.iter().map(|(reference, ..)| *reference).collect(), twins: BTreeSet::new() };
-        let registers = ops.iter().flat_map(|(_, _, op)| op.registers());
-        let marks: BTreeSet<NodeId> =
-            registers.filter(|(_, field, _)| field.as_str() == UNDONE).map(|(node, ..)| node).collect();
-        for mark in marks {
-            let state = self.state(mark)?;
-            for head in state.registers.get(UNDONE).map(Register::heads).unwrap_or_default() {
-                if !action.contains(&head.own.op) && !action.twins.contains(&head.own.op) {
-                    let twin = self.action_of(&head.own.op)?;
-                    action.twins.extend(twin.into_iter().map(|(reference, ..)| reference));
+        for (_, id, _) in ops {
+            let Some(mark) = view.node(mark_of(id))? else { continue };
+            for entry in view.history(&mark, MARKS_MAX)? {
+                let unmarks = |change: &Change| matches!(change, Change::Set { value: Some(Value::Null), .. });
+                if !entry.undone && entry.changes.iter().any(unmarks) && !known.contains(&entry.op) {
+                    let redo = self.action_of(&entry.op)?;
+                    known.extend(redo.iter().map(|(reference, ..)| *reference));
+                    found.push((entry.position, redo));
                 }
             }
         }
-        Ok(action)
+        found.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
+        Ok(found.into_iter().map(|(_, redo)| redo).collect())
+    }
+
+    fn action(&self, actions: &[Vec<Logged>]) -> Result<Action> {
+        let ops: BTreeSet<OpRef> = actions.iter().flatten().map(|(reference, ..)| *reference).collect();
+        let registers = actions.iter().flatten().flat_map(|(_, _, op)| op.registers());
+        let marks: BTreeSet<NodeId> =
+            registers.filter(|(_, field, _)| field.as_str() == UNDONE).map(|(node, ..)| node).collect();
+        let mut twins = BTreeSet::new();
+        for mark in marks {
+            let state = self.state(mark)?;
+            for head in state.registers.get(UNDONE).map(Register::heads).unwrap_or_default() {
+                if !ops.contains(&head.own.op) && !twins.contains(&head.own.op) {
+                    twins.extend(self.action_of(&head.own.op)?.into_iter().map(|(reference, ..)| reference));
+                }
+            }
+        }
+        Ok(Action { ops, again: actions.len() > 1, twins })
     }
 
     /// Whether an op that is no part of this stands, so that what it wrote, too, is not taken back.
@@ -161,7 +167,7 @@ impl Draft<'_> {
         }
     }
 
-    fn all_undone(&self, ops: &[(OpRef, OpId, Op)]) -> Result<bool> {
+    fn all_undone(&self, ops: &[Logged]) -> Result<bool> {
         let view = self.view();
         for (_, id, _) in ops {
             if !view.is_undone(id)? {
@@ -184,13 +190,12 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Undoes what an op wrote, but for its edits, which it returns.
+    /// Undoes what an op wrote, but for what was undone by then, and its edits, which it returns.
     fn undo_op(
         &mut self,
         own: OpRef,
         op: &Op,
-        action: &Action,
-        created: &Made,
+        (action, created, done): (&Action, &Made, &BTreeSet<(NodeId, String)>),
         report: &mut Undone,
     ) -> Result<Vec<UndoneEdit>> {
         let mut edits = Vec::new();
@@ -213,6 +218,9 @@ impl Draft<'_> {
             let own = ChangeRef { op: own, index };
             if let Change::Edit { node, generation, .. } = change {
                 edits.push(UndoneEdit { own, node, generation });
+                continue;
+            }
+            if node.is_some_and(|node| done.contains(&(node, what.clone()))) {
                 continue;
             }
             let kept = self.undo_change(own, action, change)?;
@@ -339,10 +347,12 @@ impl Draft<'_> {
     }
 }
 
-/// Ops that are undone together.
+/// Ops that are undone together: those of one action, and what brought them back.
 struct Action {
     ops: BTreeSet<OpRef>,
-    /// If they are an undo: those of others that undo the same.
+    /// Whether any of them brought others back.
+    again: bool,
+    /// If they undo something: the ops of others that undo the same.
     twins: BTreeSet<OpRef>,
 }
 

@@ -556,6 +556,115 @@ fn redoing_a_settling_brings_its_text_back() {
     }
 }
 
+/// Both devices do it, unaware of each other, and meet.
+fn apart<T>(a: &mut Device, b: &mut Device, hub: &mut Device, mut act: impl FnMut(&mut Device, usize) -> T) -> (T, T) {
+    let done = (act(a, 0), act(b, 1));
+    meet(a, b, hub);
+    done
+}
+
+#[test]
+fn what_one_device_undid_and_another_redid_meanwhile_is_undone_whole() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let change = changed_text_and_title(&mut a);
+    meet(&mut a, &mut b, &mut hub);
+    let undo = b.undo_op(&change);
+    b.undo(&undo);
+    let undo = a.undo_op(&change);
+    meet(&mut a, &mut b, &mut hub);
+    a.undo(&undo);
+    assert_eq!(a.text(NODE), "kept\nmilk\n");
+    a.undo(&change);
+    meet(&mut a, &mut b, &mut hub);
+    assert_eq!(text_and_title(&b), ("kept\ngone\n".to_owned(), "first".to_owned()));
+}
+
+#[test]
+fn what_two_devices_undid_and_redid_apart_is_there_once_and_undone_at_once() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let change = changed_text_and_title(&mut a);
+    meet(&mut a, &mut b, &mut hub);
+    let undos = apart(&mut a, &mut b, &mut hub, |device, _| device.undo_op(&change));
+    let undos = [undos.0, undos.1];
+    apart(&mut a, &mut b, &mut hub, |device, number| device.undo(&undos[number]));
+    assert_eq!(text_and_title(&a), ("kept\nmilk\n".to_owned(), "second".to_owned()));
+    apart(&mut a, &mut b, &mut hub, |device, _| device.undo(&change));
+    assert_eq!(text_and_title(&a), ("kept\ngone\n".to_owned(), "first".to_owned()));
+    assert!(a.undo(&change).already);
+}
+
+#[test]
+fn two_devices_that_redo_and_undo_the_same_apart_do_it_once() {
+    let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+    let change = changed_text_and_title(&mut a);
+    let undo = a.undo_op(&change);
+    meet(&mut a, &mut b, &mut hub);
+    apart(&mut a, &mut b, &mut hub, |device, _| {
+        device.undo(&undo);
+        device.undo(&change)
+    });
+    assert_eq!(text_and_title(&a), ("kept\ngone\n".to_owned(), "first".to_owned()));
+}
+
+#[test]
+fn what_a_redo_could_not_bring_back_is_undone_as_what_it_was() {
+    let (_world, mut a, ..) = two_and_a_hub();
+    let change = changed_text_and_title(&mut a);
+    let third = a.set(NODE, "title", "third");
+    let cut = a.op(|draft| draft.save_body(NODE, "kept\n\n", None).map(drop));
+    let undo = a.undo_op(&change);
+    assert_eq!(text_and_title(&a), ("kept\ngone\n".to_owned(), "third".to_owned()));
+    a.undo(&undo);
+    a.undo(&cut);
+    a.undo(&third);
+    assert_eq!(text_and_title(&a), ("kept\nmilk\n".to_owned(), "second".to_owned()));
+    a.undo(&change);
+    assert_eq!(text_and_title(&a), ("kept\ngone\n".to_owned(), "first".to_owned()));
+}
+
+#[test]
+fn a_node_that_a_redo_could_not_bring_back_goes_with_the_others() {
+    let (_world, mut a, ..) = two_and_a_hub();
+    let made = a.op(|draft| {
+        draft.set(NODE, &field("kind"), Value::text("doc"))?;
+        draft.set(OTHER, &field("kind"), Value::text("doc"))
+    });
+    let gone = a.op(|draft| draft.delete(OTHER));
+    let undo = a.undo_op(&made);
+    a.undo(&undo);
+    a.undo(&gone);
+    assert!(!a.is_hidden(NODE) && !a.is_hidden(OTHER));
+    let report = a.undo(&made);
+    assert!(a.is_hidden(NODE) && a.is_hidden(OTHER), "{report:?}");
+}
+
+#[test]
+fn an_action_of_which_a_part_was_undone_and_redone_elsewhere_is_undone_whole() {
+    for first in [true, false] {
+        let (_world, mut a, mut b, mut hub) = two_and_a_hub();
+        for node in [NODE, OTHER] {
+            a.write(|draft| draft.save_body(node, "kept\ngone\n", None).map(drop));
+        }
+        let group = a.write(|draft| Ok(draft.fresh_group()));
+        let save = |device: &mut Device, node| {
+            device.op(|draft| {
+                draft.join(group);
+                draft.save_body(node, "kept\nmilk\n", None).map(drop)
+            })
+        };
+        // Of the action's two commits the other device has the first only.
+        let one = save(&mut a, NODE);
+        meet(&mut a, &mut b, &mut hub);
+        let two = save(&mut a, OTHER);
+        let undo = b.undo_op(&one);
+        b.undo(&undo);
+        meet(&mut a, &mut b, &mut hub);
+        a.undo(if first { &one } else { &two });
+        let texts = [NODE, OTHER].map(|node| a.text(node));
+        assert_eq!(texts, ["kept\ngone\n"; 2], "{first}");
+    }
+}
+
 /// Undoes one after the other of two ops that made the same text the shown one.
 fn undo_both(a: &mut Device, b: &mut Device, hub: &mut Device, (one, two): (OpRef, OpRef), text: &str) {
     let kept = a.undo(&one);
@@ -652,22 +761,23 @@ fn what_was_undone_and_redone_is_not_taken_for_what_was_there_first() {
 
 /// A text and a title, both changed by one op.
 fn changed_text_and_title(a: &mut Device) -> OpRef {
-    a.write(|draft| draft.save_body(NODE, "kept\ntaken\n", None).map(drop));
+    a.write(|draft| draft.save_body(NODE, "kept\ngone\n", None).map(drop));
     a.set(NODE, "title", "first");
     a.op(|draft| {
         draft.set(NODE, &Field::new("title").unwrap(), Value::text("second"))?;
-        draft.save_body(NODE, "kept\ntyped\n", None).map(drop)
+        draft.save_body(NODE, "kept\nmilk\n", None).map(drop)
     })
 }
 
-fn text_and_title(device: &Device) -> (String, Vec<Value>) {
-    (device.text(NODE), device.values(NODE, "title"))
+fn text_and_title(device: &Device) -> (String, String) {
+    assert!(!device.is_conflicted(NODE));
+    (device.text(NODE), device.title(NODE))
 }
 
 #[test]
 fn what_was_undone_and_redone_any_number_of_times_is_undone_and_redone_again_from_either_end() {
-    let before = ("kept\ntaken\n".to_owned(), vec![Value::text("first")]);
-    let after = ("kept\ntyped\n".to_owned(), vec![Value::text("second")]);
+    let before = ("kept\ngone\n".to_owned(), "first".to_owned());
+    let after = ("kept\nmilk\n".to_owned(), "second".to_owned());
     // Which of all that were written is undone each time, counted from the change itself.
     for turns in [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 0, 1, 0, 1], vec![0, 1, 2, 1, 0, 1], vec![0, 1, 2, 1, 4, 3, 0]] {
         let (_world, mut a, mut b, mut hub) = two_and_a_hub();

@@ -11,7 +11,7 @@ use crate::merge::{Body, Chains, Head, NodeState, Register};
 use crate::op::{Change, ChangeRef, Touch};
 use crate::sqlite::state;
 use crate::text::{UPDATE_BYTES_MAX, derived_client};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many edits the text of one edit may repeat: their names and an update fit into one op.
 const SOURCES_MAX: usize = 1_000;
@@ -23,6 +23,9 @@ pub(super) struct UndoneEdit {
     pub node: NodeId,
     pub generation: Generation,
 }
+
+/// What an undo has written to texts until now.
+type Written = BTreeMap<(NodeId, Generation), Vec<Vec<u8>>>;
 
 impl Draft<'_> {
     /// Whether a change makes a text the shown one that another op made so, too: two devices settled a conflict alike, or
@@ -102,15 +105,25 @@ impl Draft<'_> {
     /// Undoes edits. A text that they do not bring back is not shown again: it would be an empty one, and those that it
     /// took the place of had been seen.
     pub(super) fn undo_edits(&mut self, edits: Vec<UndoneEdit>, action: &Action, report: &mut Undone) -> Result<()> {
-        let mut lacking = BTreeSet::new();
-        for (number, edit) in edits.into_iter().enumerate() {
+        let (mut lacking, mut undone, mut written) = (BTreeSet::new(), BTreeSet::new(), Written::new());
+        let first = report.items.len();
+        for (number, edit) in edits.iter().enumerate() {
             self.split_at(number);
-            let kept = self.undo_edit(edit, action)?;
-            let is_lacking = kept.as_ref().is_some_and(|why| why != WRITTEN_TOO);
-            if is_lacking && self.shows(edit.node, edit.generation) {
-                lacking.insert(edit.node);
+            let kept = self.undo_edit(edit, action, &mut written)?;
+            match kept.as_deref() {
+                None => drop(undone.insert(edit.node)),
+                Some(WRITTEN_TOO) => {}
+                Some(_) => drop(self.shows(edit.node, edit.generation).then(|| lacking.insert(edit.node))),
             }
             report.items.push(UndoneItem { node: Some(edit.node), what: "text".into(), kept });
+        }
+        if action.again {
+            // Of what was redone, each edit takes back only what the others have left.
+            let is_left =
+                |item: &UndoneItem| item.kept.is_none() || item.node.is_none_or(|node| !undone.contains(&node));
+            let texts = report.items.split_off(first);
+            report.items.extend(texts.into_iter().filter(is_left));
+            lacking.retain(|node| !undone.contains(node));
         }
         for node in lacking {
             self.withdraw(node, &Field::known(BODY));
@@ -125,9 +138,10 @@ impl Draft<'_> {
         self.sets(on, &Field::known(BODY), &Value::generation(generation))
     }
 
-    /// Undoes one edit, or says why not. It has to be of the text that is shown, or that this undo shows again.
-    fn undo_edit(&mut self, edit: UndoneEdit, action: &Action) -> Result<Option<String>> {
-        let UndoneEdit { own, node, generation } = edit;
+    /// Undoes one edit, or says why not. It has to be of the text that is shown, or that this undo shows again. What
+    /// this undo has written to the text by then is there already.
+    fn undo_edit(&mut self, edit: &UndoneEdit, action: &Action, written: &mut Written) -> Result<Option<String>> {
+        let UndoneEdit { own, node, generation } = *edit;
         let state = self.state(node)?;
         if state.hidden {
             return Ok(Some("it is deleted".into()));
@@ -139,8 +153,9 @@ impl Draft<'_> {
         let wanted = Touch { writes: false, edits: true };
         let (_, mut updates) = from_log(&self.writer.branches(), node, row.id, wanted, Moment::NOW)?;
         let updates = updates.remove(&generation).unwrap_or_default();
-        let ordered: Vec<&[u8]> = updates.values().map(Vec::as_slice).collect();
-        let clients: Vec<_> = updates.keys().map(|(op, index)| undo_client(node, op, *index)).collect();
+        let written = written.entry((node, generation)).or_default();
+        let ordered: Vec<&[u8]> = updates.values().chain(&*written).map(Vec::as_slice).collect();
+        let clients: Vec<_> = ordered.iter().map(|update| undo_client(node, generation, update)).collect();
         let Some(at) = updates.keys().position(|key| *key == (own.op, own.index)) else {
             return Ok(Some("its text was erased".into()));
         };
@@ -155,19 +170,20 @@ impl Draft<'_> {
         if undoing.is_empty() {
             return Ok(Some(CHANGED_SINCE.into()));
         }
-        let keys: Vec<_> = updates.keys().collect();
+        let (keys, mut new): (Vec<_>, _) = (updates.keys().collect(), Vec::new());
         for Undoing { update, repeats } in undoing {
             let sources = repeats.into_iter().filter_map(|number| keys.get(number));
             let repeats = sources.map(|(op, index)| ChangeRef { op: *op, index: *index }).collect();
+            new.push(update.clone());
             self.push(Change::Edit { node, generation, repeats, update: Some(update) });
         }
+        written.extend(new);
         Ok(None)
     }
 }
 
-/// The Yjs client with which anyone undoes one change of one op, so that two who do it do it once.
-fn undo_client(node: NodeId, op: &OpRef, index: u32) -> ClientId {
-    let (seq, index) = (op.seq.get().to_be_bytes(), index.to_be_bytes());
-    let undone = [op.origin.as_bytes().as_slice(), &seq, &op.prefix, &index].concat();
-    derived_client(node, &[b"undo", &undone], "")
+/// The Yjs client with which anyone undoes an edit, so that two who do it do it once. Edits of the same bytes do the same:
+/// two devices deleted the same characters, or undid the same.
+fn undo_client(node: NodeId, generation: Generation, update: &[u8]) -> ClientId {
+    derived_client(node, &[b"undo", generation.as_bytes(), update], "")
 }
