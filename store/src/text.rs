@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::field::{BODY, Field, Value};
 use crate::id::{Generation, NodeId};
 use crate::merge::{NodeState, Register};
+use crate::natural;
 use crate::op::{Change, Touch};
 use crate::sqlite::derived::{self, Imported};
 use crate::sqlite::{log, state};
@@ -54,8 +55,9 @@ pub(crate) struct Importing {
 
 /// What an import is compared with: what this device last imported.
 enum Base {
-    /// These edits make it up. `undone`: there were more, which were undone.
-    Edits { made: Vec<i64>, undone: bool },
+    /// These edits make it up. Not `exact`: some edits of it were undone, if only for a while, so that it stands there
+    /// as other items, if at all.
+    Edits { made: Vec<i64>, exact: bool },
     /// This text, which was merged into another.
     Merged(String),
 }
@@ -130,14 +132,14 @@ impl Draft<'_> {
         }
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let last = derived::imported(&self.writer.db, vault, path)?.filter(|last| last.node == node);
-        let (made, undone) = self.made(last.as_ref())?;
+        let (made, undone, exact) = self.made(last.as_ref())?;
         if !undone && last.as_ref().is_some_and(|last| last.text == hash) {
             return Ok(ImportedText::Unchanged);
         }
         let base = match last.and_then(|last| last.merged).filter(|_| !undone) {
             Some(merged) => Some(Base::Merged(merged)),
             None if made.is_empty() => None,
-            None => Some(Base::Edits { made, undone }),
+            None => Some(Base::Edits { made, exact }),
         };
         let (outcome, versions, merged) = match base {
             Some(base) => self.import_again(node, &state, base, text)?,
@@ -222,11 +224,10 @@ impl Draft<'_> {
         let shown = state.generation();
         let base = match base {
             Base::Merged(merged) => merged,
-            Base::Edits { made, undone } => {
+            Base::Edits { made, exact } => {
                 let (generation, document) = self.document_of(node, &made)?;
-                if generation == Some(shown) {
-                    // The items of an import that was undone are deleted for ever, so others are needed.
-                    let client = if undone { self.fresh_client() } else { again(node, shown, document.text(), text) };
+                if generation == Some(shown) && exact {
+                    let client = again(node, shown, document.text(), text);
                     self.push_edits(node, shown, document.edit(text, client, UPDATE_BYTES_MAX));
                     return Ok((ImportedText::Changed, made, false));
                 }
@@ -240,17 +241,25 @@ impl Draft<'_> {
         Ok((ImportedText::Changed, Vec::new(), true))
     }
 
-    /// The edits of an import that were not undone, and whether any was.
-    fn made(&self, last: Option<&Imported>) -> Result<(Vec<i64>, bool)> {
-        let mut made = Vec::new();
+    /// The edits of an import that are not undone, whether any is, and whether none ever was.
+    fn made(&self, last: Option<&Imported>) -> Result<(Vec<i64>, bool, bool)> {
+        let (mut made, mut exact) = (Vec::new(), true);
         let all = last.map(|last| last.versions.as_slice()).unwrap_or_default();
         for pos in all {
             if !self.was_undone(*pos)? {
                 made.push(*pos);
             }
+            exact &= !self.was_marked(*pos)?;
         }
         let undone = made.len() < all.len();
-        Ok((made, undone))
+        Ok((made, undone, exact))
+    }
+
+    /// Whether an op was undone, if only for a while.
+    fn was_marked(&self, pos: i64) -> Result<bool> {
+        let Some(row) = log::row(&self.writer.db, pos)? else { return Ok(false) };
+        let mark = NodeId::from_uuid(natural::undo_mark(row.id.as_bytes()));
+        Ok(self.view().node(mark)?.is_some())
     }
 
     fn was_undone(&self, pos: i64) -> Result<bool> {

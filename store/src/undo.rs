@@ -1,6 +1,7 @@
 //! The action that undoes another: it touches only what that one still shows, puts back all that it had replaced, and
 //! says what it left alone. Undoing twice, here or elsewhere, is undoing once.
 
+mod action;
 mod made;
 mod text;
 
@@ -9,9 +10,9 @@ use crate::error::Result;
 use crate::field::{BODY, DELETED, Field, KIND, UNDONE, Value};
 use crate::id::{NodeId, OpId, OpRef};
 use crate::merge::{Rank, Register};
-use crate::natural;
 use crate::op::{Change, ChangeRef, Op};
 use crate::undone::UNDO_KIND;
+use action::{Action, Logged, mark_of};
 use made::{Made, created};
 use std::collections::BTreeSet;
 use text::UndoneEdit;
@@ -38,9 +39,6 @@ pub struct Undone {
     pub already: bool,
 }
 
-/// An op of the log, with its names.
-type Logged = (OpRef, OpId, Op);
-
 impl Undone {
     /// What was undone until now.
     fn undone(&self) -> BTreeSet<(NodeId, String)> {
@@ -50,9 +48,9 @@ impl Undone {
 }
 
 const CHANGED_SINCE: &str = "it was changed since";
+/// No reason to leave a value alone: it goes with another of the same action, which is shown.
+const WITH_SHOWN: &str = "it goes with the shown one";
 const WRITTEN_TOO: &str = "another op wrote the same";
-/// How many of the newest ops that mark an op as undone or not are looked at.
-const MARKS_MAX: usize = 256;
 /// How many ops are undone by one op.
 const OPS_PER_UNDO: usize = 64;
 
@@ -62,7 +60,7 @@ impl Draft<'_> {
         let own = self.action_of(op)?;
         let mut actions = self.redos_of(&own)?;
         actions.push(own);
-        let action = self.action(&actions)?;
+        let action = self.whole(&actions)?;
         let own = actions.last().map(Vec::as_slice).unwrap_or_default();
         if !action.again && self.all_undone(own)? {
             return Ok(Undone { ops: action.ops.into_iter().collect(), already: true, items: Vec::new() });
@@ -92,54 +90,6 @@ impl Draft<'_> {
         }
         report.ops = action.ops.into_iter().collect();
         Ok(report)
-    }
-
-    /// The actions that brought back what these ops had done and somebody had undone, as far as they stand, newest first.
-    fn redos_of(&self, ops: &[Logged]) -> Result<Vec<Vec<Logged>>> {
-        let (mut found, mut known) = (Vec::new(), BTreeSet::new());
-        let view = self.view();
-        for (_, id, _) in ops {
-            let Some(mark) = view.node(mark_of(id))? else { continue };
-            for entry in view.history(&mark, MARKS_MAX)? {
-                let unmarks = |change: &Change| matches!(change, Change::Set { value: Some(Value::Null), .. });
-                if !entry.undone && entry.changes.iter().any(unmarks) && !known.contains(&entry.op) {
-                    let redo = self.action_of(&entry.op)?;
-                    known.extend(redo.iter().map(|(reference, ..)| *reference));
-                    found.push((entry.position, redo));
-                }
-            }
-        }
-        found.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
-        Ok(found.into_iter().map(|(_, redo)| redo).collect())
-    }
-
-    fn action(&self, actions: &[Vec<Logged>]) -> Result<Action> {
-        let ops: BTreeSet<OpRef> = actions.iter().flatten().map(|(reference, ..)| *reference).collect();
-        let registers = actions.iter().flatten().flat_map(|(_, _, op)| op.registers());
-        let marks: BTreeSet<NodeId> =
-            registers.filter(|(_, field, _)| field.as_str() == UNDONE).map(|(node, ..)| node).collect();
-        let mut twins = BTreeSet::new();
-        for mark in marks {
-            let state = self.state(mark)?;
-            for head in state.registers.get(UNDONE).map(Register::heads).unwrap_or_default() {
-                if !ops.contains(&head.own.op) && !twins.contains(&head.own.op) {
-                    twins.extend(self.action_of(&head.own.op)?.into_iter().map(|(reference, ..)| reference));
-                }
-            }
-        }
-        Ok(Action { ops, again: actions.len() > 1, twins })
-    }
-
-    /// Whether an op that is no part of this stands, so that what it wrote, too, is not taken back.
-    fn stands_apart(&self, op: &OpRef, action: &Action) -> Result<bool> {
-        if action.contains(op) || action.twins.contains(op) {
-            return Ok(false);
-        }
-        let view = self.view();
-        Ok(match view.op(op)? {
-            Some((_, _, id)) => !view.is_undone(&id)?,
-            None => false,
-        })
     }
 
     /// What a going node owns is hidden with it, so that nothing of it has to be taken back, and the deletion has seen
@@ -224,7 +174,12 @@ impl Draft<'_> {
                 continue;
             }
             let kept = self.undo_change(own, action, change)?;
-            report.items.push(UndoneItem { node, what, kept });
+            match kept.as_deref() {
+                // Whatever brought that one back says so.
+                Some(WITH_SHOWN) if action.again => {}
+                Some(WITH_SHOWN) => report.items.push(UndoneItem { node, what, kept: None }),
+                _ => report.items.push(UndoneItem { node, what, kept }),
+            }
         }
         Ok(edits)
     }
@@ -284,7 +239,7 @@ impl Draft<'_> {
         let Some(head) = head else { return Ok(Some(CHANGED_SINCE.into())) };
         // Of several heads that the action put side by side, the shown one is undone with the others.
         if action.contains(&shown.own.op) && shown.own.op != own.op {
-            return Ok(None);
+            return Ok(Some(WITH_SHOWN.into()));
         }
         if !field.heads_are_equal() && head.value != shown.value {
             return Ok(Some(CHANGED_SINCE.into()));
@@ -345,26 +300,6 @@ impl Draft<'_> {
         self.set(mark, &Field::known(KIND), Value::text(UNDO_KIND))?;
         self.set(mark, &Field::known(UNDONE), Value::Bool(true))
     }
-}
-
-/// Ops that are undone together: those of one action, and what brought them back.
-struct Action {
-    ops: BTreeSet<OpRef>,
-    /// Whether any of them brought others back.
-    again: bool,
-    /// If they undo something: the ops of others that undo the same.
-    twins: BTreeSet<OpRef>,
-}
-
-impl Action {
-    fn contains(&self, op: &OpRef) -> bool {
-        self.ops.contains(op)
-    }
-}
-
-/// The internal node on which an op is marked as undone.
-fn mark_of(id: &OpId) -> NodeId {
-    NodeId::from_uuid(natural::undo_mark(id.as_bytes()))
 }
 
 /// A past write of a register, with what decided whether it was shown.

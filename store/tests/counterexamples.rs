@@ -363,6 +363,26 @@ fn an_import_of_a_second_version_that_was_undone_counts_as_not_made() {
 }
 
 #[test]
+fn what_was_undone_or_redone_is_compared_with_what_is_imported_next() {
+    let world = World::new();
+    for redone in [false, true] {
+        let mut a = world.device(if redone { "redone" } else { "undone" });
+        import(&mut a, "one\ntwo\n");
+        let second = import_op(&mut a, "one\nthree\n");
+        let undo = a.undo_op(&second);
+        if redone {
+            a.undo(&undo);
+        }
+        a.write(|draft| draft.append_body(NODE, "typed\n"));
+        assert_eq!(import(&mut a, "one\nfour\n"), ImportedText::Changed);
+        assert_eq!(a.text(NODE), "one\nfour\ntyped\n");
+        assert_eq!(import(&mut a, "one\nfour\n"), ImportedText::Unchanged);
+        import(&mut a, "one\nfive\n");
+        assert_eq!(a.text(NODE), "one\nfive\ntyped\n");
+    }
+}
+
+#[test]
 fn an_import_onto_a_deleted_note_is_skipped() {
     let world = World::new();
     let mut a = world.device("a");

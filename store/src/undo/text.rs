@@ -1,6 +1,7 @@
 //! What an undo does to texts: which one is shown again, and which edits are taken back.
 
-use super::{Action, CHANGED_SINCE, Undone, UndoneItem, WRITTEN_TOO};
+use super::action::Action;
+use super::{CHANGED_SINCE, Undone, UndoneItem, WRITTEN_TOO};
 use crate::body::{ClientId, Document, Undoing};
 use crate::derive::{Moment, from_log};
 use crate::draft::Draft;

@@ -7,6 +7,7 @@
 
 mod histories;
 mod oracle;
+mod toggles;
 mod world;
 
 use heph_store::field::Value;
@@ -17,6 +18,7 @@ use oracle::{Oracle, Shown, observe};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use toggles::Toggle;
 use world::{Device, Dice, packed, scratch};
 
 fn cases(usual: u32) -> u32 {
@@ -215,5 +217,21 @@ proptest! {
         let steps: Vec<Step> = written.iter().map(|(x, y, z)| Step(0, 25, *x, *y, *z)).collect();
         history.run(&steps);
         check(dir.path(), &mut history, seed);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(12))]
+
+    #[test]
+    fn undo_turns_an_action_off_and_on_wherever_and_however_often(
+        toggles in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u8>()), 1..14),
+        count in 1usize..7,
+        seed: u64,
+    ) {
+        let dir = scratch();
+        let toggles: Vec<Toggle> =
+            toggles.into_iter().map(|(who, action, by_name)| Toggle { who, action, by_name }).collect();
+        toggles::play(dir.path(), count, &toggles, seed);
     }
 }

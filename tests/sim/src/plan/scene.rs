@@ -19,8 +19,8 @@ impl Planner {
             self.next(events);
         }
         match self.rng.u8(0..12) {
-            0..4 => self.at_a_fork(events),
-            4..7 => self.at_a_digest(events),
+            0..4 if self.lossy => self.at_a_fork(events),
+            0..7 => self.at_a_digest(events),
             7..10 => self.at_a_start(events),
             10 => self.at_a_deep_check(events),
             _ => self.at_a_pull(events),
