@@ -89,7 +89,7 @@ pub enum Length {
     Short,
     /// At least so many ops.
     Ops(u64),
-    /// Short, of scenes in which something goes wrong at what is done seldom: [`scene`].
+    /// Short, of scenes in which something goes wrong at what is done seldom.
     Rare,
 }
 
