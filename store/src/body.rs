@@ -218,7 +218,7 @@ impl Document {
             let removal = Removal::of(&update, client.get());
             if number == undone {
                 own = Some((update, removal));
-            } else if !gathered.left_out(number) && clients.get(undone) != Some(client) {
+            } else if !gathered.left_out(number) {
                 others.push(removal);
             }
         }

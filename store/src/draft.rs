@@ -3,8 +3,8 @@
 use crate::derive::{Moment, from_log};
 use crate::env::random;
 use crate::error::{Error, Result};
-use crate::field::{DELETED, Field, Value};
-use crate::id::{GroupId, NodeId, OpRef, Origin, Stamp};
+use crate::field::{BODY, DELETED, Field, Value};
+use crate::id::{Generation, GroupId, NodeId, OpRef, Origin, Stamp};
 use crate::merge::{NodeState, Register};
 use crate::op::{CHANGES_MAX, Change, ChangeRef, OP_BYTES_MAX, Op, Place, Touch};
 use crate::read::View;
@@ -84,13 +84,15 @@ impl<'a> Draft<'a> {
         self.ops.iter().flatten().any(edit)
     }
 
-    /// Whether this action sets a register to this value.
-    pub(crate) fn sets(&self, on: NodeId, to: &Field, wanted: &Value) -> bool {
-        let is_it = |change: &Change| {
-            matches!(change, Change::Set { node, field, value, .. }
-                if *node == on && field == to && value.as_ref() == Some(wanted))
+    /// The texts that this action shows.
+    pub(crate) fn texts_set(&self) -> BTreeSet<(NodeId, Generation)> {
+        let shown = |change: &Change| match change {
+            Change::Set { node, field, value: Some(value), .. } if field.as_str() == BODY => {
+                value.as_generation().map(|generation| (*node, generation))
+            }
+            _ => None,
         };
-        self.ops.iter().flatten().any(is_it)
+        self.ops.iter().flatten().filter_map(shown).collect()
     }
 
     /// What this action sets a register to, it does not after all.

@@ -737,6 +737,56 @@ fn a_second_version_that_two_devices_imported_is_taken_back_when_both_imports_ar
 }
 
 #[test]
+fn what_two_devices_deleted_or_undid_alike_comes_back_once_whoever_of_them_is_first() {
+    for first in [0, 1] {
+        let (_world, a, b, mut hub) = two_and_a_hub();
+        let mut devices = [a, b];
+        devices[0].save(NODE, "keep\ngone\n");
+        let [a, b] = &mut devices;
+        meet(a, b, &mut hub);
+        let cuts =
+            apart(a, b, &mut hub, |device, _| device.op(|draft| draft.save_body(NODE, "keep\n", None).map(drop)));
+        let cuts = [cuts.0, cuts.1];
+        for number in [first, 1 - first] {
+            devices[number].undo(&cuts[number]);
+            let [a, b] = &mut devices;
+            meet(a, b, &mut hub);
+            for device in [&*a, &*b] {
+                assert_eq!((device.text(NODE), device.is_conflicted(NODE)), ("keep\ngone\n".into(), false));
+            }
+        }
+        let typed = devices[0].op(|draft| draft.append_body(NODE, "milk\n").map(drop));
+        let [a, b] = &mut devices;
+        meet(a, b, &mut hub);
+        let undos = apart(a, b, &mut hub, |device, _| device.undo_op(&typed));
+        let undos = [undos.0, undos.1];
+        for number in [first, 1 - first] {
+            devices[number].undo(&undos[number]);
+            let [a, b] = &mut devices;
+            meet(a, b, &mut hub);
+            for device in [&*a, &*b] {
+                assert_eq!((device.text(NODE), device.is_conflicted(NODE)), ("keep\ngone\nmilk\n".into(), false));
+                assert!(device.verify().problems.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_import_of_the_text_that_a_settling_chose_is_no_other_settling() {
+    let (world, a, b, hub) = two_and_a_hub();
+    let mut all = [hub, a, b, world.device("c")];
+    for (number, text) in [(1, "line one\n"), (2, "line two\n"), (3, "line one\n")] {
+        all[number].write(|draft| draft.import_body("vault", b"note.md", NODE, text).map(drop));
+    }
+    sync_all(&mut all[..3]);
+    let settling = all[2].op(|draft| draft.settle_body(NODE, "line one\n"));
+    sync_all(&mut all);
+    all[2].undo(&settling);
+    assert!(all[2].is_conflicted(NODE) && shows_both_imports(&all[2]));
+}
+
+#[test]
 fn an_undo_that_two_devices_wrote_is_undone_as_one() {
     let (_world, mut a, mut b, mut hub) = two_and_a_hub();
     a.write(|draft| draft.save_body(NODE, "kept\ntaken\n", None).map(drop));

@@ -60,8 +60,9 @@ pub(super) fn undo(
     sources: &Sources,
     (bytes_max, sources_max): (usize, usize),
 ) -> Vec<Undoing> {
-    let mut writer = Writer::new(Id { client: own.client, clock: 0 }, bytes_max);
-    writer.cut_at(sources.cuts(sources_max));
+    let first = Id { client: own.client, clock: list.next_clock(own.client) };
+    let mut writer = Writer::new(first, bytes_max);
+    writer.cut_at(sources.cuts(sources_max).into_iter().filter(|cut| *cut > first.clock).collect());
     if own.units() <= u64::from(CLOCK_MAX) {
         restore(list, own, others, &mut writer);
     }
@@ -133,22 +134,14 @@ fn shown(list: &List, ids: Vec<Span>, removals: &[Removal]) -> Vec<Span> {
 
 /// Returns the parts of `span` that were put back, each with its copy.
 fn copies(list: &List, span: Span, removals: &[Removal]) -> Vec<(Span, Span)> {
-    let copies = removals.iter().flat_map(|removal| removal.copies(span));
-    let here = copies.filter(|&(_, copy)| list.holds(copy));
-    here.map(|(part, copy)| (part, Span::new(copy, part.end - part.start))).collect()
-}
-
-/// Returns the parts of `span` that were put back as `own`'s and deleted again.
-fn spent(list: &List, span: Span, own: &Removal) -> Vec<Span> {
-    let mut spent = Vec::new();
-    for (part, first) in own.copies(span) {
-        let copies = parts(list, Span::new(first, part.end - part.start)).into_iter();
-        for copy in copies.filter(|copy| copy.item.is_some_and(|item| !item.live)) {
-            let start = part.start + (copy.id.clock - first.clock);
-            spent.push(Span { start, end: start + copy.len, ..part });
+    let mut here = Vec::new();
+    for (part, copy) in removals.iter().flat_map(|removal| removal.copies(span)) {
+        let held = list.next_clock(copy.client).saturating_sub(copy.clock).min(part.end - part.start);
+        if held > 0 {
+            here.push((Span { end: part.start + held, ..part }, Span::new(copy, held)));
         }
     }
-    spent
+    here
 }
 
 /// Returns the ids of `spans` that are not in `others`; both are normalized.
@@ -216,10 +209,15 @@ struct Run {
     text: Option<(Vec<u16>, Option<Id>)>,
 }
 
-/// Inserts what `own` removed, but for what is back already because others removed it, too, and what was back as
-/// `own`'s and was deleted again: its ids are spent.
+/// Inserts what `own` removed, but for what is back already because others removed it, too, or was put back as `own`'s
+/// before: its ids are used, whether it shows or was deleted again.
 fn restore(list: &List, own: &Removal, others: &[Removal], writer: &mut Writer<'_>) {
-    let mut runs: Vec<Run> = own.spans.iter().flat_map(|&span| runs_missing(list, span, own, others)).collect();
+    let used = list.next_clock(own.client);
+    let unused = own.spans.iter().zip(&own.before).filter_map(|(&span, before)| {
+        let start = span.start + used.saturating_sub(*before).min(span.end - span.start);
+        (start < span.end).then_some(Span { start, ..span })
+    });
+    let mut runs: Vec<Run> = unused.flat_map(|span| runs_missing(list, span, others)).collect();
     let known = runs.iter().rposition(|run| run.text.is_some());
     runs.truncate(known.map_or(0, |last| last + 1));
     for run in runs {
@@ -232,10 +230,9 @@ fn restore(list: &List, own: &Removal, others: &[Removal], writer: &mut Writer<'
     }
 }
 
-/// Returns the runs of `span`, without the text of those that are back already or cannot come back.
-fn runs_missing(list: &List, span: Span, own: &Removal, others: &[Removal]) -> Vec<Run> {
-    let back = copies(list, span, others).into_iter().map(|(part, _)| part);
-    let back = normalize(back.chain(spent(list, span, own)).collect());
+/// Returns the runs of `span`, without the text of those that are back already.
+fn runs_missing(list: &List, span: Span, others: &[Removal]) -> Vec<Run> {
+    let back = normalize(copies(list, span, others).into_iter().map(|(part, _)| part).collect());
     let mut runs: Vec<Run> = without(&[span], &back).into_iter().flat_map(|part| runs(list, part)).collect();
     runs.extend(back.into_iter().map(|part| Run {
         last: Id { client: part.client, clock: part.end - 1 },

@@ -32,14 +32,20 @@ impl Draft<'_> {
     /// Whether a change makes a text the shown one that another op made so, too: two devices settled a conflict alike, or
     /// imported the same. It stays for as long as one of them stands.
     pub(super) fn is_chosen_too(&self, change: &Change, action: &Action) -> Result<bool> {
-        let Change::Set { node, field, value: Some(value), .. } = change else { return Ok(false) };
+        let Change::Set { node, field, seen, value: Some(value), .. } = change else { return Ok(false) };
         if field.as_str() != BODY {
             return Ok(false);
         }
+        let branches = self.writer.branches();
         let state = self.state(*node)?;
         let heads = state.registers.get(field).map(Register::heads).unwrap_or_default();
-        for head in heads.iter().filter(|head| head.value == *value) {
-            if self.stands_apart(&head.own.op, action)? {
+        // Whoever had seen less chose it for less: what this one settled would stay hidden.
+        let saw = |head: &&Head| seen.iter().all(|op| head.seen.iter().any(|saw| branches.reaches(saw, op)));
+        let alike: Vec<_> =
+            heads.iter().filter(|head| head.value == *value).filter(saw).map(|head| head.own.op).collect();
+        branches.finish()?;
+        for op in alike {
+            if self.stands_apart(&op, action)? {
                 return Ok(true);
             }
         }
@@ -107,14 +113,14 @@ impl Draft<'_> {
     /// took the place of had been seen.
     pub(super) fn undo_edits(&mut self, edits: Vec<UndoneEdit>, action: &Action, report: &mut Undone) -> Result<()> {
         let (mut lacking, mut undone, mut written) = (BTreeSet::new(), BTreeSet::new(), Written::new());
-        let first = report.items.len();
+        let (first, shows) = (report.items.len(), self.texts_set());
         for (number, edit) in edits.iter().enumerate() {
             self.split_at(number);
-            let kept = self.undo_edit(edit, action, &mut written)?;
+            let kept = self.undo_edit(edit, action, &shows, &mut written)?;
             match kept.as_deref() {
                 None => drop(undone.insert(edit.node)),
                 Some(WRITTEN_TOO) => {}
-                Some(_) => drop(self.shows(edit.node, edit.generation).then(|| lacking.insert(edit.node))),
+                Some(_) => drop(shows.contains(&(edit.node, edit.generation)).then(|| lacking.insert(edit.node))),
             }
             report.items.push(UndoneItem { node: Some(edit.node), what: "text".into(), kept });
         }
@@ -134,20 +140,21 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Whether this undo makes a text the one that is shown.
-    fn shows(&self, on: NodeId, generation: Generation) -> bool {
-        self.sets(on, &Field::known(BODY), &Value::generation(generation))
-    }
-
     /// Undoes one edit, or says why not. It has to be of the text that is shown, or that this undo shows again. What
     /// this undo has written to the text by then is there already.
-    fn undo_edit(&mut self, edit: &UndoneEdit, action: &Action, written: &mut Written) -> Result<Option<String>> {
+    fn undo_edit(
+        &mut self,
+        edit: &UndoneEdit,
+        action: &Action,
+        shows: &BTreeSet<(NodeId, Generation)>,
+        written: &mut Written,
+    ) -> Result<Option<String>> {
         let UndoneEdit { own, node, generation } = *edit;
         let state = self.state(node)?;
         if state.hidden {
             return Ok(Some("it is deleted".into()));
         }
-        if state.generation() != generation && !self.shows(node, generation) {
+        if state.generation() != generation && !shows.contains(&(node, generation)) {
             return Ok(Some("the text was replaced since".into()));
         }
         let Some(row) = state::node(&self.writer.db, node)? else { return Ok(Some(CHANGED_SINCE.into())) };

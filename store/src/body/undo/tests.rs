@@ -59,10 +59,24 @@ fn what_was_put_back_and_deleted_again_is_not_said_to_come_back_once_more() {
         });
         texts.collect::<Vec<_>>()
     };
-    assert_eq!(put_back(Span::new(back, 2)), []);
-    // While a part of it stands, whoever does not know of it writes the same.
-    assert_eq!(put_back(Span::new(back, 1)), [(1, "b".to_owned())]);
-    assert_eq!(put_back(Span::new(back.plus(1), 1)), [(0, "a".to_owned())]);
+    // Whether all of it, a part or nothing was deleted again.
+    for gone in [Span::new(back, 2), Span::new(back, 1), Span::new(back.plus(1), 1), Span::new(A, 1)] {
+        assert_eq!(put_back(gone), []);
+    }
+}
+
+#[test]
+fn of_what_was_put_back_in_part_the_rest_is_put_back() {
+    let back = Id { client: 102, clock: 0 };
+    let letters = [encode(&[text(A, "abc", None)], &[]), encode(&[], &[Span::new(A, 3)])];
+    let a_part = encode(&[Struct { right_origin: Some(A.plus(1)), ..text(back, "a", Some(A)) }], &[]);
+    let all = [&letters[0], &letters[1], &a_part].map(Vec::as_slice);
+    let clients = [101, 102, 103].map(ClientId::from_bits);
+    let undoing = Document::undo(&all, &clients, 1, 1_000, 10);
+    let with: Vec<&[u8]> = all.into_iter().chain(undoing.iter().map(|undoing| undoing.update.as_slice())).collect();
+    assert_eq!(Document::rebuild(&with).text(), "abc");
+    let ids = undoing.iter().flat_map(|undoing| Update::decode(&undoing.update).unwrap().structs);
+    assert_eq!(ids.map(|item| item.id.clock).min(), Some(1));
 }
 
 #[test]
