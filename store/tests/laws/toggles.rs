@@ -85,13 +85,19 @@ impl Game {
         let action = &self.actions[number];
         let devices: &[usize] = [[1].as_slice(), &[2], &[1, 2]][usize::from(who) % 3];
         let mut last = Vec::new();
-        for (at, device) in devices.iter().enumerate() {
+        // What two devices turned apart is turned back by undoing one of their ops, or both, one after the other.
+        let all_of_last = action.last.len() > 1 && by_name % 4 == 3;
+        let turns = if all_of_last { vec![devices[0]; action.last.len()] } else { devices.to_vec() };
+        for (at, device) in turns.into_iter().enumerate() {
+            let of_last = action.last.get((usize::from(by_name) + at) % action.last.len().max(1));
             // What is off is turned on by undoing what turned it off.
-            let of_last = action.last.get(usize::from(by_name) % action.last.len().max(1));
-            let by_its_name = action.is_on && (usize::from(by_name) + at).is_multiple_of(2);
+            let by_its_name = !all_of_last && action.is_on && (usize::from(by_name) + at).is_multiple_of(2);
             let target = of_last.filter(|_| !by_its_name).unwrap_or(&action.op);
-            let (_, ops) = self.devices[*device].try_write(|draft| draft.undo(target)).unwrap();
+            let (_, ops) = self.devices[device].try_write(|draft| draft.undo(target)).unwrap();
             last.extend(ops);
+            if all_of_last {
+                sync_all(&mut self.devices);
+            }
         }
         sync_all(&mut self.devices);
         let action = &mut self.actions[number];
