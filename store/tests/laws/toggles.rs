@@ -94,7 +94,10 @@ impl Game {
             let by_its_name = !all_of_last && action.is_on && (usize::from(by_name) + at).is_multiple_of(2);
             let target = of_last.filter(|_| !by_its_name).unwrap_or(&action.op);
             let (_, ops) = self.devices[device].try_write(|draft| draft.undo(target)).unwrap();
-            last.extend(ops);
+            // Of several, one after the other, the first did it.
+            if !all_of_last || at == 0 {
+                last.extend(ops);
+            }
             if all_of_last {
                 sync_all(&mut self.devices);
             }
