@@ -573,6 +573,11 @@ fn redoing_a_settling_brings_its_text_back() {
         assert_eq!((b.text(NODE), b.is_conflicted(NODE)), (settled.to_owned(), false));
         let (_, _, redo) = a.look(|view| view.op(&settling[0])).unwrap();
         assert!(!a.look(|view| view.is_undone(&redo)), "it can be undone again");
+        // Now from the other end: the settling by its name, and what had undone it by its.
+        a.try_write(|draft| draft.undo(&settling[0])).unwrap();
+        assert!(a.is_conflicted(NODE) && shows_both_imports(&a));
+        a.undo(&undo[0]);
+        assert_eq!((a.text(NODE), a.is_conflicted(NODE)), (settled.to_owned(), false));
     }
 }
 
@@ -597,6 +602,24 @@ fn what_one_device_undid_and_another_redid_meanwhile_is_undone_whole() {
     a.undo(&change);
     meet(&mut a, &mut b, &mut hub);
     assert_eq!(text_and_title(&b), ("kept\ngone\n".to_owned(), "first".to_owned()));
+}
+
+#[test]
+fn what_counts_as_undone_and_stands_as_a_redo_can_be_undone() {
+    for later in [0, 1] {
+        let (_world, a, b, mut hub) = two_and_a_hub();
+        let mut devices = [a, b];
+        let change = changed_text_and_title(&mut devices[0]);
+        let [a, b] = &mut devices;
+        meet(a, b, &mut hub);
+        let undo = devices[1 - later].undo_op(&change);
+        devices[1 - later].undo(&undo);
+        devices[later].undo(&change);
+        let [a, b] = &mut devices;
+        meet(a, b, &mut hub);
+        a.undo(&change);
+        assert_eq!(a.text(NODE), "kept\ngone\n");
+    }
 }
 
 #[test]

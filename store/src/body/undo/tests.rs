@@ -80,6 +80,21 @@ fn of_what_was_put_back_in_part_the_rest_is_put_back() {
 }
 
 #[test]
+fn what_another_undo_put_back_in_part_is_put_back_whole() {
+    let back = Id { client: 103, clock: 0 };
+    let deletion = |more: Option<Struct<'static>>| encode(&more.into_iter().collect::<Vec<_>>(), &[Span::new(A, 3)]);
+    let other = Id { client: 2, clock: 0 };
+    let letters = encode(&[text(A, "abc", None)], &[]);
+    let a_part = encode(&[Struct { right_origin: Some(A.plus(1)), ..text(back, "a", Some(A)) }], &[]);
+    let all = [letters, deletion(None), deletion(Some(deleted(other, 1))), a_part];
+    let all = all.each_ref().map(Vec::as_slice);
+    let clients = [101, 102, 103, 104].map(ClientId::from_bits);
+    let undoing = Document::undo(&all, &clients, 1, 1_000, 10);
+    let with: Vec<&[u8]> = all.into_iter().chain(undoing.iter().map(|undoing| undoing.update.as_slice())).collect();
+    assert_eq!(Document::rebuild(&with).text(), "abc");
+}
+
+#[test]
 fn what_is_left_of_some_ids_has_no_empty_parts() {
     let span = |start, end| Span { client: 1, start, end };
     let two_gone = [span(2, 4), span(6, 8)];
