@@ -196,8 +196,8 @@ impl Document {
     /// still shows is deleted, what it deleted is inserted again at its place, unless another undo has done so.
     ///
     /// `clients` are the client ids with which each of the updates is undone, here and anywhere else; they belong to
-    /// one update each, or to several of the same bytes. The ids of what is inserted again depend on them and on that update alone, so that undoing it
-    /// twice undoes it once. An update that was left out of the document is not undone.
+    /// one update each, or to several of the same bytes. The ids of what is inserted again depend on them and on that
+    /// update alone, so that undoing it twice undoes it once. An update that was left out of the document is not undone.
     ///
     /// None of what is returned has more than `max_bytes`, or repeats text of more than `max_sources` updates and the
     /// one whose character ends behind the last of them.

@@ -9,11 +9,11 @@ use crate::error::Result;
 use crate::field::{BODY, Field, Value};
 use crate::id::{Generation, NodeId};
 use crate::merge::{NodeState, Register};
-use crate::natural;
 use crate::op::{Change, Touch};
 use crate::sqlite::derived::{self, Imported};
 use crate::sqlite::{log, state};
 use crate::three_way;
+use crate::undone::mark_of;
 use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -258,8 +258,7 @@ impl Draft<'_> {
     /// Whether an op was undone, if only for a while.
     fn was_marked(&self, pos: i64) -> Result<bool> {
         let Some(row) = log::row(&self.writer.db, pos)? else { return Ok(false) };
-        let mark = NodeId::from_uuid(natural::undo_mark(row.id.as_bytes()));
-        Ok(self.view().node(mark)?.is_some())
+        Ok(self.view().node(mark_of(&row.id))?.is_some())
     }
 
     fn was_undone(&self, pos: i64) -> Result<bool> {

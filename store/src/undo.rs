@@ -11,8 +11,8 @@ use crate::field::{BODY, DELETED, Field, KIND, UNDONE, Value};
 use crate::id::{NodeId, OpId, OpRef};
 use crate::merge::{Rank, Register};
 use crate::op::{Change, ChangeRef, Op};
-use crate::undone::UNDO_KIND;
-use action::{Action, Logged, mark_of};
+use crate::undone::{UNDO_KIND, mark_of};
+use action::{Action, Logged};
 use made::{Made, created};
 use std::collections::BTreeSet;
 use text::UndoneEdit;
@@ -31,7 +31,7 @@ pub struct UndoneItem {
 /// What an undo did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Undone {
-    /// The ops that were undone: those of one action.
+    /// The ops that were undone: those of one action, and of what had brought it back.
     pub ops: Vec<OpRef>,
     /// Per change, what happened.
     pub items: Vec<UndoneItem>,

@@ -20,7 +20,7 @@ const PUT_BACK_MAX: usize = 256;
 impl View<'_> {
     /// Whether an op was undone, here or elsewhere.
     pub fn is_undone(&self, op: &OpId) -> Result<bool> {
-        let mark = self.node(NodeId::from_uuid(natural::undo_mark(op.as_bytes())))?;
+        let mark = self.node(mark_of(op))?;
         Ok(mark.is_some_and(|mark| mark.state.value(UNDONE).is_some()))
     }
 
@@ -126,6 +126,11 @@ impl Draft<'_> {
         }
         Ok(false)
     }
+}
+
+/// The internal node on which an op is marked as undone.
+pub(crate) fn mark_of(op: &OpId) -> NodeId {
+    NodeId::from_uuid(natural::undo_mark(op.as_bytes()))
 }
 
 /// Whether an op marks something as undone.

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::field::{UNDONE, Value};
 use crate::id::{NodeId, OpId, OpRef};
 use crate::merge::Register;
-use crate::natural;
 use crate::op::{Change, Op};
+use crate::undone::mark_of;
 use std::collections::BTreeSet;
 
 /// How many of the newest ops that mark an op as undone or not are looked at.
@@ -30,11 +30,6 @@ impl Action {
     pub fn contains(&self, op: &OpRef) -> bool {
         self.ops.contains(op)
     }
-}
-
-/// The internal node on which an op is marked as undone.
-pub(super) fn mark_of(id: &OpId) -> NodeId {
-    NodeId::from_uuid(natural::undo_mark(id.as_bytes()))
 }
 
 impl Draft<'_> {

@@ -167,8 +167,9 @@ impl Draft<'_> {
         let Some(at) = updates.keys().position(|key| *key == (own.op, own.index)) else {
             return Ok(Some("its text was erased".into()));
         };
+        let keys: Vec<_> = updates.keys().collect();
         for twin in Document::twins(&ordered, at) {
-            if let Some((op, _)) = updates.keys().nth(twin)
+            if let Some((op, _)) = keys.get(twin)
                 && self.stands_apart(op, action)?
             {
                 return Ok(Some(WRITTEN_TOO.into()));
@@ -178,7 +179,7 @@ impl Draft<'_> {
         if undoing.is_empty() {
             return Ok(Some(CHANGED_SINCE.into()));
         }
-        let (keys, mut new): (Vec<_>, _) = (updates.keys().collect(), Vec::new());
+        let mut new = Vec::new();
         for Undoing { update, repeats } in undoing {
             let sources = repeats.into_iter().filter_map(|number| keys.get(number));
             let repeats = sources.map(|(op, index)| ChangeRef { op: *op, index: *index }).collect();
